@@ -1,0 +1,111 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Lends what latency-critical pods were sold but do not use, and gives it back at once.
+#[derive(Debug, Parser)]
+#[command(name = "gleaner", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the agent on this node.
+    Agent(AgentArgs),
+    /// Show pods, pools, what can be lent and the last decisions.
+    Status(StatusArgs),
+    /// Say why a pod has the CPUs and limits that it has.
+    Explain(ExplainArgs),
+    /// Put every kernel file back as it was before the agent wrote it; the agent must not be running.
+    Restore(RestoreArgs),
+    /// First step of a container's process: joins its cgroup, then becomes the container's command.
+    #[command(hide = true)]
+    InitContainer(InitArgs),
+}
+
+/// Where the configuration comes from; shared by all commands that need it.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct ConfigArgs {
+    /// Configuration file (YAML); without it, the defaults.
+    #[arg(long, short = 'c', value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder for the agent's state.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// The agent's unix socket.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Cgroup below which kubepods lies, as kubelet's --cgroup-root.
+    #[arg(long, value_name = "CGROUP")]
+    pub(crate) cgroup_root: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Take pods from a folder of manifests and run their commands here, without Kubernetes.
+    #[arg(long)]
+    pub(crate) standalone: bool,
+    /// Folder of v1 Pod manifests, for --standalone.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) manifests: Option<PathBuf>,
+    /// Compute and report, but write nothing to the pods' cgroups and evict nobody.
+    #[arg(long)]
+    pub(crate) shadow: bool,
+    /// Serve the local endpoint on this loopback address too.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// On a clean stop, leave pods running and knobs as they are.
+    #[arg(long)]
+    pub(crate) keep_pods: bool,
+    /// Draw the live view in this terminal; logs go to agent.log in the state folder.
+    #[arg(long)]
+    pub(crate) view: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print the agent's state as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw again every second until interrupted.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The pod: NAME, or NAMESPACE/NAME.
+    pub(crate) pod: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// First end the pods that a standalone agent left running.
+    #[arg(long)]
+    pub(crate) stop_pods: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The container's cgroup.
+    #[arg(long)]
+    pub(crate) cgroup: String,
+    /// The agent that starts the container; when it is gone by now, the container is not started.
+    #[arg(long)]
+    pub(crate) parent: i32,
+    /// The container's command.
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<String>,
+}

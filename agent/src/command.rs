@@ -1,0 +1,111 @@
+//! What each command of the command line does.
+
+mod live;
+mod logs;
+mod restore;
+
+pub(crate) use restore::restore;
+
+use crate::cli::{AgentArgs, ExplainArgs, StatusArgs};
+use crate::config::Config;
+use crate::engine::{self, Started};
+use crate::error::AgentError;
+use crate::{http, report};
+use gleaner_host::clock;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// When the configuration is wrong or the node cannot be taken over.
+pub(crate) fn agent(args: &AgentArgs) -> Result<ExitCode, AgentError> {
+    let config = Config::load_for_agent(args).map_err(AgentError::Config)?;
+    require_root("agent", "writes cgroups and ends processes of pods")?;
+    logs::start(if args.view { Some(config.state_dir.join("agent.log")) } else { None })?;
+    event_loop()?.block_on(run_agent(args, config))
+}
+
+async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentError> {
+    let (socket, listen, manifests) = (config.socket.clone(), config.listen, config.standalone.manifests.clone());
+    let Started { engine, events, sender, state } = engine::start(config, args.config.config.clone())?;
+    engine::feed(&sender, manifests)?;
+    // Without its socket the agent still isolates; the problem is in the log and, where TCP is asked for, in /healthz.
+    let problems = [
+        http::serve_unix(&socket, state.clone()).err(),
+        match listen {
+            Some(address) => http::serve_tcp(address, state.clone()).await.err(),
+            None => None,
+        },
+    ];
+    for problem in problems.into_iter().flatten() {
+        let _ = sender.send(engine::Event::PartFailed { part: "endpoint", problem: problem.to_string() }).await;
+    }
+    drop(sender);
+    let view = args.view.then(|| tokio::spawn(live::follow(state)));
+    let left = engine.run(events).await;
+    if let Some(view) = view {
+        view.abort();
+        live::leave();
+    }
+    // Its name must not lead a later command to an agent that is gone.
+    let _ = std::fs::remove_file(&socket);
+    say(&match left.is_empty() {
+        true => "stopped; every kernel file is as it was\n".to_owned(),
+        false => format!("stopped; not put back:\n{}", left.iter().map(|line| format!("  {line}\n")).collect::<String>()),
+    });
+    Ok(if left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Shows the running agent's state.
+///
+/// # Errors
+/// When no agent answers.
+pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, AgentError> {
+    let config = Config::load(&args.config).map_err(AgentError::Config)?;
+    event_loop()?.block_on(async {
+        if args.watch {
+            return live::poll(&config.socket).await;
+        }
+        let state = http::fetch_state(&config.socket).await?;
+        if args.json {
+            let text = serde_json::to_string_pretty(&state).map_err(|e| AgentError::io("print", Path::new("state"), e.into()))?;
+            say(&format!("{text}\n"));
+        } else {
+            say(&report::draw(&state, clock::now(), live::width()));
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Says why a pod has what it has.
+///
+/// # Errors
+/// When no agent answers or knows no such pod.
+pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode, AgentError> {
+    let config = Config::load(&args.config).map_err(AgentError::Config)?;
+    let state = event_loop()?.block_on(http::fetch_state(&config.socket))?;
+    say(&report::explain(&state, &args.pod, clock::now())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn event_loop() -> Result<Runtime, AgentError> {
+    // One thread: the loop's work is short, and what blocks has its own thread.
+    Builder::new_current_thread().enable_all().build().map_err(|e| AgentError::io("start", Path::new("the event loop"), e))
+}
+
+fn require_root(command: &'static str, why: &'static str) -> Result<(), AgentError> {
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(AgentError::NotRoot { command, why }) }
+}
+
+/// Prints for the person at the terminal; a closed pipe (`gleaner status | head`) is no error.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Time between two drawings of a live view.
+const REDRAW: Duration = Duration::from_secs(1);

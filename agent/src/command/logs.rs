@@ -1,0 +1,31 @@
+//! Where the log goes.
+
+use crate::error::AgentError;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use tracing_subscriber::EnvFilter;
+
+/// Logs to stderr, or to a file when the terminal is for the live view. `RUST_LOG` chooses what; `info` without it.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(super) fn start(file: Option<PathBuf>) -> Result<(), AgentError> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).without_time();
+    match file {
+        None => builder.with_writer(std::io::stderr).init(),
+        Some(path) => {
+            if let Some(folder) = path.parent() {
+                let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+                made.map_err(|e| AgentError::io("create", folder, e))?;
+            }
+            // Begun anew at each start: the live view is for trying things out.
+            let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path);
+            let log = open.map_err(|e| AgentError::io("open", &path, e))?;
+            builder.with_ansi(false).with_writer(Mutex::new(log)).init();
+        }
+    }
+    Ok(())
+}

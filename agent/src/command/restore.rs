@@ -1,0 +1,65 @@
+//! Puts a node back as it was, without an agent.
+
+use super::{require_root, say};
+use crate::cli::RestoreArgs;
+use crate::config::Config;
+use crate::error::AgentError;
+use gleaner_host::arbiter::{Arbiter, RestoreReport};
+use gleaner_host::cgroup::{self, Layout};
+use gleaner_host::lock::Lock;
+use gleaner_host::process;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+/// Undoes what an agent that no longer runs did to kernel files.
+///
+/// # Errors
+/// When an agent runs, or the journal cannot be read.
+pub(crate) fn restore(args: &RestoreArgs) -> Result<ExitCode, AgentError> {
+    let config = Config::load(&args.config).map_err(AgentError::Config)?;
+    require_root("restore", "writes cgroups")?;
+    if !config.journal().exists() {
+        say(&format!("nothing to restore: there is no journal at {}\n", config.journal().display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let layout = Layout::detect()?;
+    let _lock = Lock::take(&config.state_dir.join("lock"))?;
+    let (mut arbiter, warnings) = Arbiter::open(layout.clone(), config.kubepods(), &config.journal())?;
+    let mut text: String = warnings.iter().map(|warning| format!("note: {warning}\n")).collect();
+    let report = arbiter.restore();
+    if args.stop_pods {
+        stop_pods(&layout, &config, &mut arbiter)?;
+    }
+    let left = if args.stop_pods { arbiter.restore().remaining_cgroups } else { report.remaining_cgroups.clone() };
+    describe(&report, &mut text);
+    if !left.is_empty() {
+        let _ = writeln!(text, "{} cgroups that the agent made still hold processes; `gleaner restore --stop-pods` ends them", left.len());
+    }
+    say(&text);
+    Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn describe(report: &RestoreReport, text: &mut String) {
+    for restored in &report.restored {
+        let _ = writeln!(text, "restored {} {}: {} -> {}", restored.cgroup, restored.what, restored.from, restored.to);
+    }
+    for failed in &report.failed {
+        let _ = writeln!(text, "NOT restored {failed}");
+    }
+    let _ = writeln!(text, "{} restored, {} gone with their cgroups, {} failed", report.restored.len(), report.gone, report.failed.len());
+}
+
+/// Ends the pods that a standalone agent left running; pods of others are not in the journal.
+fn stop_pods(layout: &Layout, config: &Config, arbiter: &mut Arbiter) -> Result<(), AgentError> {
+    for pod in cgroup::discover(layout, &config.kubepods())? {
+        if !arbiter.created(&pod.cgroup) {
+            continue;
+        }
+        process::kill(layout, &pod.cgroup)?;
+        for container in &pod.containers {
+            arbiter.remove(&container.cgroup)?;
+        }
+        arbiter.remove(&pod.cgroup)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! The agent's configuration: one YAML file and flags, read and checked whole before anything starts.
+
+mod sections;
+
+use crate::cli::{AgentArgs, ConfigArgs};
+use gleaner_model::{CgroupPath, QosConfig, Span, Topology};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The exit status for a wrong configuration (`EX_USAGE` of `sysexits.h`).
+pub(crate) const EX_USAGE: u8 = 64;
+
+/// Everything that can be configured. Each field is one key of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// The agent's own files: journal, promises, container logs.
+    pub(crate) state_dir: PathBuf,
+    /// The local endpoint.
+    pub(crate) socket: PathBuf,
+    /// The local endpoint on TCP too; loopback only.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Cgroup below which `kubepods` lies.
+    pub(crate) cgroup_root: CgroupPath,
+    /// Time between two samples.
+    pub(crate) sampling_period: Span,
+    /// Compute and report only.
+    pub(crate) shadow: bool,
+    /// How pods are classified.
+    pub(crate) qos: QosConfig,
+    /// How much can be lent.
+    pub(crate) estimator: gleaner_estimator::Policy,
+    /// Who gets which CPUs.
+    pub(crate) placement: gleaner_qrm_plugins::PlacePolicy,
+    /// What the knobs hold.
+    pub(crate) knobs: gleaner_qrm_plugins::KnobPolicy,
+    /// Who must go.
+    pub(crate) eviction: gleaner_eviction::Policy,
+    /// Pods from a folder.
+    pub(crate) standalone: Standalone,
+}
+
+/// The embedded runtime.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Standalone {
+    /// The folder of manifests.
+    pub(crate) manifests: PathBuf,
+    /// How long an evicted pod stays away before it is admitted again, if there is room.
+    pub(crate) evicted_back_off: Span,
+    /// Leave pods and knobs alone on a clean stop.
+    pub(crate) keep_pods: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from("/var/lib/gleaner"),
+            socket: PathBuf::from("/run/gleaner/gleaner.sock"),
+            listen: None,
+            cgroup_root: CgroupPath::root(),
+            sampling_period: Span::new(Duration::from_secs(1)),
+            shadow: false,
+            qos: QosConfig::default(),
+            estimator: gleaner_estimator::Policy::default(),
+            placement: gleaner_qrm_plugins::PlacePolicy::default(),
+            knobs: gleaner_qrm_plugins::KnobPolicy::default(),
+            eviction: gleaner_eviction::Policy::default(),
+            standalone: Standalone::default(),
+        }
+    }
+}
+
+impl Default for Standalone {
+    fn default() -> Self {
+        Self { manifests: PathBuf::from("/etc/gleaner/manifests"), evicted_back_off: Span::new(Duration::from_secs(60)), keep_pods: false }
+    }
+}
+
+impl Config {
+    /// Reads the file that the flags name, and lays the flags over it.
+    ///
+    /// # Errors
+    /// Every problem of file and flags, a line each; never empty.
+    pub(crate) fn load(args: &ConfigArgs) -> Result<Self, Vec<String>> {
+        let (mut config, mut problems) = match &args.config {
+            Some(file) => read(file),
+            None => (Self::default(), Vec::new()),
+        };
+        if let Some(dir) = &args.state_dir {
+            config.state_dir.clone_from(dir);
+        }
+        if let Some(socket) = &args.socket {
+            config.socket.clone_from(socket);
+        }
+        match args.cgroup_root.as_deref().map(str::parse::<CgroupPath>) {
+            Some(Ok(root)) => config.cgroup_root = root,
+            Some(Err(error)) => problems.push(format!("--cgroup-root: {error}")),
+            None => {}
+        }
+        config.check(&mut problems);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// As [`Config::load`], with the flags of the agent itself.
+    ///
+    /// # Errors
+    /// Every problem of file and flags, a line each; never empty.
+    pub(crate) fn load_for_agent(args: &AgentArgs) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        let mut config = Self::load(&args.config).unwrap_or_else(|found| {
+            problems = found;
+            Self::default()
+        });
+        config.shadow |= args.shadow;
+        config.standalone.keep_pods |= args.keep_pods;
+        if let Some(dir) = &args.manifests {
+            config.standalone.manifests.clone_from(dir);
+        }
+        if let Some(address) = args.listen {
+            config.listen = Some(address);
+            check_listen(address, "--listen", &mut problems);
+        }
+        if !args.standalone {
+            problems.push("--standalone is required: this version takes its pods from a folder of manifests only".to_owned());
+        }
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// What only the machine can tell to be wrong.
+    ///
+    /// # Errors
+    /// Every problem, a line each; never empty.
+    pub(crate) fn check_against(&self, topology: &Topology) -> Result<(), Vec<String>> {
+        let problems: Vec<String> = self.placement.validate(topology).into_iter().map(|p| format!("placement.{p}")).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn check(&self, problems: &mut Vec<String>) {
+        if let Some(address) = self.listen {
+            check_listen(address, "listen", problems);
+        }
+        let period = self.sampling_period.get();
+        if period < Duration::from_millis(100) || period > Duration::from_secs(60) {
+            problems.push(format!("samplingPeriod: {} is not between 100ms and 60s", self.sampling_period));
+        }
+        for (key, path) in [("stateDir", &self.state_dir), ("socket", &self.socket), ("standalone.manifests", &self.standalone.manifests)] {
+            if path.as_os_str().is_empty() {
+                problems.push(format!("{key}: is empty"));
+            }
+        }
+        for (section, found) in [("estimator", self.estimator.validate()), ("eviction", self.eviction.validate())] {
+            problems.extend(found.err().unwrap_or_default().into_iter().map(|p| format!("{section}.{p}")));
+        }
+    }
+
+    /// The tree of pods.
+    pub(crate) fn kubepods(&self) -> CgroupPath {
+        // "kubepods" is a legal name, so joining cannot fail.
+        self.cgroup_root.join("kubepods").unwrap_or_else(|_| CgroupPath::root())
+    }
+
+    /// First values of every kernel file that was written.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.state_dir.join("journal.jsonl")
+    }
+
+    /// What was promised to pods.
+    pub(crate) fn promises(&self) -> PathBuf {
+        self.state_dir.join("assignment.json")
+    }
+
+    /// Output of containers.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.state_dir.join("logs")
+    }
+}
+
+fn check_listen(address: SocketAddr, key: &str, problems: &mut Vec<String>) {
+    if !address.ip().is_loopback() {
+        problems.push(format!("{key}: {address} is not a loopback address; the endpoint has no authentication"));
+    }
+}
+
+fn read(file: &Path) -> (Config, Vec<String>) {
+    match std::fs::read_to_string(file) {
+        Ok(text) => {
+            let (config, problems) = sections::parse(&text);
+            (config, problems.into_iter().map(|p| format!("{}: {p}", file.display())).collect())
+        }
+        Err(error) => (Config::default(), vec![format!("read {}: {error}", file.display())]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

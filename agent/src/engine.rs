@@ -1,0 +1,155 @@
+//! The one event loop: what happened comes in as an [`Event`], and only here is anything done about it.
+
+mod admission;
+mod event;
+mod figures;
+mod publish;
+mod start;
+mod step;
+mod stop;
+
+pub(crate) use event::Event;
+pub(crate) use start::{Started, feed, start};
+
+use crate::config::Config;
+use crate::health::Health;
+use crate::manifest::Manifest;
+use crate::recorder::Recorder;
+use crate::report::NodeState;
+use crate::runtime::Runtime;
+use crate::store::Store;
+use gleaner_estimator::Estimate;
+use gleaner_host::arbiter::Arbiter;
+use gleaner_host::cgroup::Layout;
+use gleaner_host::clock;
+use gleaner_host::node::Inventory;
+use gleaner_host::psi::Watcher;
+use gleaner_host::sampler::{Sample, Sampler};
+use gleaner_model::{Assignment, Plan, Subject, Topology};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Everything that the agent knows and holds. It lives on one thread.
+pub(crate) struct Engine {
+    config: Config,
+    config_file: Option<PathBuf>,
+    inventory: Inventory,
+    topology: Topology,
+    layout: Layout,
+    arbiter: Arbiter,
+    store: Store,
+    runtime: Runtime,
+    sampler: Sampler,
+    /// Held so that the kernel goes on telling of pressure.
+    _psi: Option<Watcher>,
+    manifests: Vec<Manifest>,
+    assignment: Assignment,
+    estimator: gleaner_estimator::State,
+    eviction: gleaner_eviction::State,
+    estimate: Option<Estimate>,
+    sample: Option<Sample>,
+    plan: Plan,
+    pressure_fired: bool,
+    stopping: bool,
+    recorder: Recorder,
+    health: Health,
+    ticks: u64,
+    published: watch::Sender<Arc<NodeState>>,
+    /// Held so that no second agent works on the same node.
+    _locks: Vec<gleaner_host::lock::Lock>,
+}
+
+impl Engine {
+    /// Handles events until the agent is to stop and everything is put back.
+    pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Vec<String> {
+        while let Some(event) = events.recv().await {
+            if self.handle(event).is_break() {
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    /// The one place where events are handled.
+    fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        let now = clock::now();
+        match event {
+            Event::Sampled(sample) => {
+                self.ticks += 1;
+                self.sample = Some(*sample);
+                self.step(now);
+            }
+            Event::PodsChanged => {
+                self.read_manifests(now);
+                self.step(now);
+            }
+            Event::PressureFired(event) => {
+                tracing::debug!(trigger = event.name, "memory pressure");
+                self.pressure_fired = true;
+                self.sampler.sample_now();
+            }
+            Event::ContainerEnded => {
+                let happenings = self.runtime.advance(&mut self.arbiter, now);
+                self.record_all(happenings, now);
+                self.publish(now);
+            }
+            Event::ConfigurationChanged => self.reload(now),
+            Event::PartFailed { part, problem } => self.note(part, Some(problem), now),
+            Event::Shutdown => self.begin_stop(now),
+        }
+        if self.stopping && self.runtime.live().is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn note(&mut self, part: &'static str, problem: Option<String>, now: gleaner_model::Timestamp) {
+        if let Some(reason) = self.health.note(part, problem, now) {
+            self.recorder.record(now, Subject::Node, reason);
+        }
+    }
+
+    fn record_all(&mut self, happenings: Vec<crate::runtime::Happening>, now: gleaner_model::Timestamp) {
+        for (pod, reason) in happenings {
+            self.recorder.record(now, Subject::Pod(pod), reason);
+        }
+    }
+
+    fn read_manifests(&mut self, now: gleaner_model::Timestamp) {
+        match crate::manifest::read_folder(&self.config.standalone.manifests, &self.config.qos) {
+            Ok(manifests) => {
+                for manifest in &manifests {
+                    if let Err(problems) = &manifest.pod
+                        && !self.manifests.contains(manifest)
+                    {
+                        tracing::warn!(file = manifest.source, "manifest refused: {}", problems.join("; "));
+                    }
+                }
+                self.note("manifests", None, now);
+                self.manifests = manifests;
+                self.runtime.set_manifests(&self.manifests, now);
+            }
+            // Pods go on as they are: a folder that cannot be read asks for nothing.
+            Err(error) => self.note("manifests", Some(format!("read {}: {error}", self.config.standalone.manifests.display())), now),
+        }
+    }
+
+    /// Takes over what may change while the agent runs; a wrong file changes nothing.
+    fn reload(&mut self, now: gleaner_model::Timestamp) {
+        let Some(file) = self.config_file.clone() else { return };
+        let args = crate::cli::ConfigArgs { config: Some(file), state_dir: None, socket: None, cgroup_root: None };
+        let loaded = Config::load(&args).and_then(|config| config.check_against(&self.topology).map(|()| config));
+        match loaded {
+            Ok(config) => {
+                self.config.qos = config.qos;
+                self.config.estimator = config.estimator;
+                self.config.placement = config.placement;
+                self.config.knobs = config.knobs;
+                self.config.eviction = config.eviction;
+                self.note("configuration", None, now);
+                self.read_manifests(now);
+                self.step(now);
+            }
+            Err(problems) => self.note("configuration", Some(problems.join("; ")), now),
+        }
+    }
+}

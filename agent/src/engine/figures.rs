@@ -1,0 +1,24 @@
+//! The figure and the rule of decisions that are made anew each tick, so that only news is kept.
+
+use gleaner_model::Reason;
+
+pub(super) fn cpu(reason: &Reason) -> Option<(u64, String)> {
+    match reason {
+        Reason::ReclaimableCpu { given, rule, missing, .. } => Some((given.get(), format!("{rule:?}{missing:?}"))),
+        _ => None,
+    }
+}
+
+pub(super) fn memory(reason: &Reason) -> Option<(u64, String)> {
+    match reason {
+        Reason::ReclaimableMemory { given, rule, missing, .. } => Some((given.get(), format!("{rule:?}{missing:?}"))),
+        _ => None,
+    }
+}
+
+pub(super) fn pool(reason: &Reason) -> Option<(u64, String)> {
+    match reason {
+        Reason::PoolSize { cpus, .. } => Some((u64::from(*cpus), String::new())),
+        _ => None,
+    }
+}

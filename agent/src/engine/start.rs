@@ -1,0 +1,202 @@
+//! From a checked configuration to a running engine.
+
+use super::{Engine, Event};
+use crate::config::Config;
+use crate::error::AgentError;
+use crate::health::Health;
+use crate::manifest::{self, FolderEvent};
+use crate::recorder::Recorder;
+use crate::report::NodeState;
+use crate::runtime::Runtime;
+use crate::store::{Loaded, Store, machine_id};
+use gleaner_host::arbiter::Arbiter;
+use gleaner_host::cgroup::{self, Layout};
+use gleaner_host::lock::Lock;
+use gleaner_host::node::Inventory;
+use gleaner_host::psi::{Trigger, Watcher};
+use gleaner_host::sampler::{Sampler, SamplerCore};
+use gleaner_host::{clock, topology};
+use gleaner_model::{Assignment, Plan, Timestamp};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+/// What a started engine is driven and watched by.
+pub(crate) struct Started {
+    pub(crate) engine: Engine,
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) sender: mpsc::Sender<Event>,
+    pub(crate) state: watch::Receiver<Arc<NodeState>>,
+}
+
+/// Room for what may happen during one tick; a full queue makes the sampler's thread wait, which only delays the next sample.
+const QUEUE: usize = 64;
+
+/// Takes the node over: locks, journal, promises, pods that run already. Nothing is written to a pod before the first sample.
+///
+/// # Errors
+/// When the node cannot be taken: no rights, another agent, a foreign tree, no cgroups, no topology.
+pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Started, AgentError> {
+    let now = clock::now();
+    make_private(&config.state_dir)?;
+    let layout = Layout::detect()?;
+    let mut locks = vec![Lock::take(&config.state_dir.join("lock"))?];
+    let (topology, topology_warning) = topology::detect()?;
+    config.check_against(&topology).map_err(AgentError::Config)?;
+    locks.extend(lock_tree(&layout, &config)?);
+    let (mut arbiter, warnings) = Arbiter::open(layout.clone(), config.kubepods(), &config.journal())?;
+    refuse_foreign_pods(&layout, &config, &arbiter)?;
+    arbiter.create(&config.kubepods(), &[])?;
+    let inventory = Inventory::read()?;
+    let (sender, events) = mpsc::channel(QUEUE);
+    let (published, state) = watch::channel(Arc::new(NodeState::empty(now)));
+    let deliver = sender.clone();
+    let sampler = Sampler::start(SamplerCore::new(layout.clone()), config.sampling_period.get(), move |sample| {
+        // The loop is gone when the agent stops; the sample is then of no use.
+        let _ = deliver.blocking_send(Event::Sampled(Box::new(sample)));
+    })?;
+    let (psi, psi_problem) = watch_pressure(&layout, &config, &sender);
+    let runtime = Runtime::new(layout.clone(), config.kubepods(), config.logs(), config.standalone.evicted_back_off.get());
+    let store = Store::new(config.promises(), machine_id(), inventory.boot_id.clone());
+    let mut engine = Engine {
+        config,
+        config_file,
+        inventory,
+        topology,
+        layout,
+        arbiter,
+        store,
+        runtime,
+        sampler,
+        _psi: psi,
+        manifests: Vec::new(),
+        assignment: Assignment::default(),
+        estimator: gleaner_estimator::State::default(),
+        eviction: gleaner_eviction::State::default(),
+        estimate: None,
+        sample: None,
+        plan: Plan::new(),
+        pressure_fired: false,
+        stopping: false,
+        recorder: Recorder::default(),
+        health: Health::default(),
+        ticks: 0,
+        published,
+        _locks: locks,
+    };
+    engine.note("journal", None, now);
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    engine.note("topology", topology_warning, now);
+    engine.note("psi", psi_problem, now);
+    engine.take_over(now)?;
+    Ok(Started { engine, events, sender, state })
+}
+
+impl Engine {
+    /// Goes on where an earlier agent stopped.
+    fn take_over(&mut self, now: Timestamp) -> Result<(), AgentError> {
+        self.read_manifests(now);
+        let happenings = self.runtime.adopt(&mut self.arbiter, now)?;
+        self.record_all(happenings, now);
+        self.assignment = match self.store.load()? {
+            Loaded::Promises(promises) => {
+                if let Some(lent) = promises.lent {
+                    self.estimator = gleaner_estimator::State::resume(lent.cpu, lent.memory, lent.at);
+                }
+                promises.assignment
+            }
+            Loaded::Nothing => self.assignment_from_kernel(now),
+            Loaded::SetAside(warning) => {
+                tracing::warn!("{warning}; the assignment is rebuilt from the kernel's files");
+                self.assignment_from_kernel(now)
+            }
+        };
+        self.sampler.set_targets(self.runtime.targets());
+        Ok(())
+    }
+}
+
+fn make_private(dir: &Path) -> Result<(), AgentError> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| AgentError::io("create", dir, e))
+}
+
+/// Two agents with different state folders must not work on one tree either.
+fn lock_tree(layout: &Layout, config: &Config) -> Result<Option<Lock>, AgentError> {
+    let controller = cgroup::Controller::Cpu;
+    let parent = config.cgroup_root.clone();
+    match layout.dir(controller, &parent) {
+        Some(dir) if dir.is_dir() => Ok(Some(Lock::take_dir(&dir)?)),
+        Some(dir) => Err(AgentError::io("open", &dir, std::io::Error::other("cgroupRoot does not exist"))),
+        None => Ok(None),
+    }
+}
+
+/// A node with a kubelet has the same tree; its pods are not ours to end.
+fn refuse_foreign_pods(layout: &Layout, config: &Config, arbiter: &Arbiter) -> Result<(), AgentError> {
+    let exists = layout.hierarchies().iter().any(|mount| mount.join(config.kubepods().relative()).is_dir());
+    if !exists {
+        return Ok(());
+    }
+    let foreign = cgroup::discover(layout, &config.kubepods())?.into_iter().find(|pod| !arbiter.created(&pod.cgroup));
+    match foreign {
+        Some(pod) => Err(AgentError::ForeignTree { cgroup: config.kubepods().to_string(), example: pod.cgroup.to_string() }),
+        None => Ok(()),
+    }
+}
+
+/// Memory pressure of the node, and of the pods' tree where the kernel keeps it.
+fn watch_pressure(layout: &Layout, config: &Config, sender: &mpsc::Sender<Event>) -> (Option<Watcher>, Option<String>) {
+    // 50 ms of stall within 500 ms, the kernel's shortest window: first word well within the 200 ms that the design allows.
+    let trigger = |name: &str, file: PathBuf| Trigger {
+        name: name.to_owned(),
+        file,
+        full: false,
+        stall: Duration::from_millis(50),
+        window: Duration::from_millis(500),
+    };
+    let pods = layout.unified_dir(&config.kubepods()).map(|dir| trigger("pods", dir.join("memory.pressure")));
+    let triggers: Vec<Trigger> = std::iter::once(trigger("node", PathBuf::from("/proc/pressure/memory"))).chain(pods).collect();
+    let deliver = sender.clone();
+    let started = Watcher::start(triggers, move |event| {
+        // When the queue is full a tick is waiting anyway.
+        let _ = deliver.try_send(Event::PressureFired(event));
+    });
+    match started {
+        Ok((watcher, failed)) if failed.is_empty() => (Some(watcher), None),
+        Ok((watcher, failed)) => {
+            let problems: Vec<String> = failed.iter().map(|(name, error)| format!("{name}: {error}")).collect();
+            (Some(watcher), Some(format!("memory pressure is only polled: {}", problems.join("; "))))
+        }
+        Err(error) => (None, Some(format!("memory pressure is only polled: {error}"))),
+    }
+}
+
+/// Brings signals and changes of the folder of manifests into the loop.
+///
+/// # Errors
+/// When signals cannot be received.
+pub(crate) fn feed(sender: &mpsc::Sender<Event>, manifests: PathBuf) -> Result<(), AgentError> {
+    let handlers: [(SignalKind, fn() -> Event); 4] = [
+        (SignalKind::child(), || Event::ContainerEnded),
+        (SignalKind::hangup(), || Event::ConfigurationChanged),
+        (SignalKind::terminate(), || Event::Shutdown),
+        (SignalKind::interrupt(), || Event::Shutdown),
+    ];
+    for (kind, event) in handlers {
+        let mut stream = signal(kind).map_err(|e| AgentError::io("receive", Path::new("signals"), e))?;
+        let sender = sender.clone();
+        tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(event()).await.is_ok() {} });
+    }
+    let sender = sender.clone();
+    let watched = manifest::watch(manifests.clone(), move |event| {
+        let event = match event {
+            FolderEvent::Changed => Event::PodsChanged,
+            FolderEvent::Unwatchable(problem) => Event::PartFailed { part: "manifests", problem },
+        };
+        sender.blocking_send(event).is_ok()
+    });
+    watched.map_err(|e| AgentError::io("watch", &manifests, e))
+}

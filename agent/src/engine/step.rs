@@ -1,0 +1,192 @@
+//! One tick: from what was measured to what is written. The order is that of DESIGN: promises are stored before the kernel is told.
+
+use super::admission::{self, Allocatable};
+use super::{Engine, figures};
+use crate::store::Lent;
+use gleaner_eviction::Victim;
+use gleaner_host::arbiter::{Outcome, WriteResult};
+use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, Reason, Snapshot, Subject, Timestamp};
+use gleaner_qrm_plugins::{Placement, Supply, demands, knobs, place};
+use std::collections::BTreeMap;
+
+impl Engine {
+    /// Brings pods, pools and knobs in line with what is known now.
+    pub(super) fn step(&mut self, now: Timestamp) {
+        let happenings = self.runtime.advance(&mut self.arbiter, now);
+        self.record_all(happenings, now);
+        self.estimate_now(now);
+        if !self.stopping {
+            self.place_now(now);
+        }
+        self.enforce(now);
+        let happenings = self.runtime.advance(&mut self.arbiter, now);
+        self.record_all(happenings, now);
+        if !self.stopping {
+            self.evict_now(now);
+        }
+        self.sampler.set_targets(self.runtime.targets());
+        self.publish(now);
+    }
+
+    /// What is known of the pods that hold resources.
+    fn snapshot(&self, now: Timestamp) -> Snapshot {
+        let (readings, node) = match &self.sample {
+            Some(sample) => (sample.pods.clone(), sample.node.clone()),
+            None => (BTreeMap::new(), gleaner_model::NodeReadings::default()),
+        };
+        Snapshot { at: now, pods: self.runtime.live(), readings, node }
+    }
+
+    fn estimate_now(&mut self, now: Timestamp) {
+        let snapshot = self.snapshot(now);
+        let (estimate, state) =
+            gleaner_estimator::estimate(&snapshot, &self.topology, &self.assignment, &self.config.estimator, &self.estimator);
+        self.estimator = state;
+        let capacity = MilliCpu::from_cpus(self.topology.cpus().count()).get();
+        self.recorder.record_figure(now, Subject::Node, estimate.cpu_reason.clone(), figures::cpu, capacity);
+        self.recorder.record_figure(now, Subject::Node, estimate.memory_reason.clone(), figures::memory, self.topology.memory().get());
+        for (pool, demand) in &estimate.pools {
+            self.recorder.record_figure(now, Subject::Pool(pool.clone()), demand.reason.clone(), figures::pool, 0);
+        }
+        self.estimate = Some(estimate);
+    }
+
+    /// Admits what fits and gives every pod its pool.
+    fn place_now(&mut self, now: Timestamp) {
+        let live = self.runtime.live();
+        let allocatable = self.allocatable();
+        let (fitting, waiting) = admission::sort_out(self.runtime.candidates(now), &live, allocatable, self.estimate.as_ref());
+        for (uid, why) in waiting {
+            self.make_wait(&uid, &why, now);
+        }
+        let mut pods = live;
+        pods.extend(fitting.iter().map(|pod| (pod.uid.clone(), pod.clone())));
+        let placement = self.placement(&pods);
+        for pod in &fitting {
+            match placement.refused.get(&pod.uid) {
+                Some(reason) => self.make_wait(&pod.uid, &cause(reason), now),
+                None => self.admit(pod, now),
+            }
+        }
+        for (subject, reason) in placement.decisions {
+            if !matches!(reason, Reason::Refused { .. }) {
+                self.recorder.record(now, subject, reason);
+            }
+        }
+        self.assignment = placement.assignment;
+    }
+
+    fn placement(&self, pods: &BTreeMap<PodUid, Pod>) -> Placement {
+        let sizes = self.estimate.iter().flat_map(|e| &e.pools).map(|(name, pool)| (name.clone(), pool.cpus)).collect();
+        place(&self.topology, &self.assignment, pods, &demands(pods, &sizes), &self.config.placement)
+    }
+
+    fn admit(&mut self, pod: &Pod, now: Timestamp) {
+        if let Err(error) = self.runtime.admit(&pod.uid, &mut self.arbiter, now) {
+            self.make_wait(&pod.uid, &error.to_string(), now);
+        }
+    }
+
+    fn make_wait(&mut self, uid: &PodUid, why: &str, now: Timestamp) {
+        let name = self.runtime.pods().get(uid).map(|p| p.spec().pod.name.clone());
+        if let (true, Some(name)) = (self.runtime.keep_waiting(uid, why), name) {
+            self.recorder.record(now, Subject::Pod(name), Reason::Refused { cause: why.to_owned() });
+        }
+    }
+
+    fn allocatable(&self) -> Allocatable {
+        let reserve = self.assignment.cpus_of(&gleaner_model::PoolName::reserve()).count();
+        let cpu = MilliCpu::from_cpus(self.topology.cpus().count()).minus(MilliCpu::from_cpus(reserve));
+        Allocatable { cpu, memory: self.topology.memory().minus(self.config.estimator.memory_reserve) }
+    }
+
+    /// Stores the promises, then writes what differs. Without a stored promise nothing is written: a restarted agent would not know it.
+    fn enforce(&mut self, now: Timestamp) {
+        let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
+        if let Err(error) = self.store.save(&self.assignment, lent) {
+            self.note("promises", Some(error.to_string()), now);
+            return;
+        }
+        self.note("promises", None, now);
+        self.plan = self.make_plan();
+        if self.config.shadow {
+            return;
+        }
+        let outcomes = self.arbiter.apply(&self.plan);
+        self.record_outcomes(outcomes, now);
+    }
+
+    fn make_plan(&self) -> gleaner_model::Plan {
+        let supply = self.supply();
+        let live = self.runtime.live();
+        let mut plan = knobs(&self.topology, &live, &self.runtime.cgroups(), &self.assignment, &supply, &self.config.knobs);
+        self.runtime.plan_classes(&mut plan);
+        plan
+    }
+
+    fn supply(&self) -> Supply {
+        let lent = self.estimate.as_ref();
+        Supply { cpu: lent.map(|e| e.cpu).unwrap_or_default(), memory: lent.map(|e| e.memory).unwrap_or_default() }
+    }
+
+    fn record_outcomes(&mut self, outcomes: Vec<Outcome>, now: Timestamp) {
+        let mut failures = Vec::new();
+        for Outcome { knob, owner, result, .. } in outcomes {
+            match result {
+                WriteResult::Wrote { from, to } => {
+                    let reason = Reason::Wrote { cgroup: knob.cgroup, knob: knob.kind, from, to };
+                    tracing::debug!(owner = %owner, "{reason}");
+                }
+                WriteResult::Failed(cause) => {
+                    failures.push(format!("{} {}: {cause}", knob.cgroup, knob.kind));
+                    let reason = Reason::WriteFailed { cgroup: knob.cgroup, knob: knob.kind, cause };
+                    if self.recorder.about(&owner).iter().all(|d| d.reason != reason) {
+                        self.recorder.record(now, owner, reason);
+                    }
+                }
+                WriteResult::Unchanged | WriteResult::NotOffered | WriteResult::Gone => {}
+            }
+        }
+        let problem = failures.first().map(|first| format!("{} knobs not written, the first: {first}", failures.len()));
+        self.note("knobs", problem, now);
+    }
+
+    fn evict_now(&mut self, now: Timestamp) {
+        let snapshot = self.snapshot(now);
+        let fired = std::mem::take(&mut self.pressure_fired);
+        let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
+        let (round, state) =
+            gleaner_eviction::decide(&snapshot, supply, &self.config.eviction, &self.eviction, &self.runtime.leaving(), fired);
+        self.eviction = state;
+        let off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
+        // Right after the start nothing is known yet, which is no failure.
+        let settled = self.ticks > SETTLED;
+        self.note("eviction", (settled && !off.is_empty()).then(|| off.join("; ")), now);
+        for Victim { pod, name, grace, reason } in round.victims {
+            self.recorder.record(now, Subject::Pod(name), reason.clone());
+            if !self.config.shadow {
+                self.runtime.evict(&pod, grace, &reason, now);
+            }
+        }
+    }
+
+    /// The assignment that the kernel's files show, when there is none on disk.
+    pub(super) fn assignment_from_kernel(&mut self, now: Timestamp) -> Assignment {
+        let observed = self.runtime.observed_cpus(&self.arbiter);
+        let (assignment, decisions) = gleaner_qrm_plugins::adopt(&self.topology, &self.runtime.live(), &observed);
+        for (subject, reason) in decisions {
+            self.recorder.record(now, subject, reason);
+        }
+        assignment
+    }
+}
+
+/// Ticks after which every reading should be there.
+const SETTLED: u64 = 10;
+
+fn cause(reason: &Reason) -> String {
+    match reason {
+        Reason::Refused { cause } => cause.clone(),
+        other => other.to_string(),
+    }
+}

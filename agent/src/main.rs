@@ -1,0 +1,53 @@
+//! `gleaner`: the agent and its command line.
+//!
+//! Purpose: wires topology, sampler, estimator, solvers, arbiter and eviction into one event loop, takes pods from a folder of manifests, and
+//! shows what is decided. Only this crate knows both the kernel's files and Kubernetes' objects.
+//!
+//! Entry points: [`engine::start`] and the one place where events are handled, `Engine::handle`.
+
+mod cli;
+mod command;
+mod config;
+mod engine;
+mod error;
+mod health;
+mod http;
+mod manifest;
+mod recorder;
+mod report;
+mod runtime;
+mod store;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors. A closed terminal is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(config::EX_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match &cli.command {
+        Command::Agent(args) => command::agent(args),
+        Command::Status(args) => command::status(args),
+        Command::Explain(args) => command::explain(args),
+        Command::Restore(args) => command::restore(args),
+        Command::InitContainer(args) => {
+            let cause = runtime::init::run(args);
+            let _ = writeln!(std::io::stderr(), "gleaner: {cause}");
+            return ExitCode::from(runtime::init::NOT_RUN);
+        }
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "gleaner: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

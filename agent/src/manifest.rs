@@ -1,0 +1,133 @@
+//! A folder of ordinary v1 Pod manifests, as kubelet's static pods: what is in the folder should run.
+
+mod convert;
+mod watch;
+
+pub(crate) use convert::{ContainerRun, PodSpecification, RestartPolicy};
+pub(crate) use watch::{FolderEvent, watch};
+
+use gleaner_model::{PodName, QosConfig};
+use k8s_openapi::api::core::v1 as core;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+/// Manifests above this size are refused: kubelet's pods are bounded by the API server's request limit of 3 MiB too.
+const LARGEST: u64 = 3 << 20;
+
+/// One document of one manifest file: a pod that may run, or what is wrong with it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Manifest {
+    /// File name, with the number of the document where the file holds several.
+    pub(crate) source: String,
+    /// The pod's name, as far as it could be read.
+    pub(crate) name: Option<PodName>,
+    /// The pod, or everything that is wrong, a line each.
+    pub(crate) pod: Result<PodSpecification, Vec<String>>,
+}
+
+/// Reads the folder. Files are taken in the order of their names; of two pods with one name the first stays and the second is refused.
+///
+/// # Errors
+/// When the folder itself cannot be read; what is wrong with a file is in its [`Manifest`].
+pub(crate) fn read_folder(folder: &Path, config: &QosConfig) -> Result<Vec<Manifest>, std::io::Error> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    files.sort();
+    let mut manifests = Vec::new();
+    for file in files {
+        let Some(name) = file.file_name().and_then(|n| n.to_str()).map(str::to_owned) else { continue };
+        // Editors' temporary and backup files, and what is no manifest, as kubelet passes over names that begin with a dot.
+        let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        if name.starts_with('.') || !matches!(extension, "yaml" | "yml" | "json") || file.is_dir() {
+            continue;
+        }
+        match read_file(&file) {
+            Ok(text) => manifests.extend(parse(&name, &text, config)),
+            // Removed between being listed and being read: it is simply not there.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => manifests.push(Manifest { source: name, name: None, pod: Err(vec![format!("cannot be read: {error}")]) }),
+        }
+    }
+    refuse_second_names(&mut manifests);
+    Ok(manifests)
+}
+
+fn read_file(file: &Path) -> Result<String, std::io::Error> {
+    // The check before opening keeps a fifo in the folder from blocking the agent.
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(std::io::Error::other("is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
+        return Err(std::io::Error::other("is larger than 3 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| std::io::Error::other("is not UTF-8 text"))
+}
+
+/// Only what tells a pod from other kinds; read first, so that a wrong kind is one clear line.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kind {
+    api_version: Option<String>,
+    kind: Option<String>,
+}
+
+fn parse(file: &str, text: &str, config: &QosConfig) -> Vec<Manifest> {
+    let documents = documents(text);
+    let many = documents.len() > 1;
+    let numbered = |index: usize| if many { format!("{file} (document {})", index + 1) } else { file.to_owned() };
+    documents.iter().enumerate().map(|(index, text)| parse_document(numbered(index), text, config)).collect()
+}
+
+/// The documents of a YAML stream, without those that are empty.
+fn documents(text: &str) -> Vec<String> {
+    let mut documents = vec![String::new()];
+    for line in text.lines() {
+        if line.trim_end() == "---" {
+            documents.push(String::new());
+        } else if let Some(last) = documents.last_mut() {
+            last.push_str(line);
+            last.push('\n');
+        }
+    }
+    let empty = |d: &String| d.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'));
+    documents.retain(|d| !empty(d));
+    documents
+}
+
+fn parse_document(source: String, text: &str, config: &QosConfig) -> Manifest {
+    let refuse = |source: String, cause: String| Manifest { source, name: None, pod: Err(vec![cause]) };
+    let one_line = |error: String| error.lines().next().unwrap_or_default().to_owned();
+    let kind: Kind = match serde_saphyr::from_str(text) {
+        Ok(kind) => kind,
+        Err(error) => return refuse(source, one_line(format!("is not a Kubernetes object: {error}"))),
+    };
+    if (kind.api_version.as_deref(), kind.kind.as_deref()) != (Some("v1"), Some("Pod")) {
+        let found = format!("{}/{}", kind.api_version.unwrap_or_else(|| "?".into()), kind.kind.unwrap_or_else(|| "?".into()));
+        return refuse(source, format!("is {found}, but only v1/Pod can run here"));
+    }
+    let pod: core::Pod = match serde_saphyr::from_str(text) {
+        Ok(pod) => pod,
+        Err(error) => return refuse(source, one_line(format!("is not a valid Pod: {error}"))),
+    };
+    let name = convert::name(&pod);
+    Manifest { name: name.as_ref().ok().cloned(), pod: convert::specification(&source, text, &pod, config), source }
+}
+
+fn refuse_second_names(manifests: &mut [Manifest]) {
+    let mut first: BTreeMap<PodName, String> = BTreeMap::new();
+    for manifest in manifests {
+        let Some(name) = manifest.name.clone() else { continue };
+        match first.get(&name) {
+            Some(other) => manifest.pod = Err(vec![format!("a pod named {name} is in {other} already; names must be unique")]),
+            None => {
+                first.insert(name, manifest.source.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! From a Kubernetes Pod object to what the node needs to know and to run.
+
+use gleaner_crds::keys::pod_annotation::MAIN_CONTAINER_NAME;
+use gleaner_crds::reclaimed::container_amounts;
+use gleaner_model::{
+    Bytes, Container, ContainerKind, ContainerName, KubeQos, MilliCpu, Pod, PodName, PodUid, QosClass, QosConfig, QosSpec, Requirement,
+};
+use k8s_openapi::api::core::v1 as core;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `spec.restartPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RestartPolicy {
+    /// Whatever the exit status.
+    Always,
+    /// When it failed.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// What one container runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContainerRun {
+    /// Its name.
+    pub(crate) name: ContainerName,
+    /// Whether the next containers wait for its end.
+    pub(crate) init: bool,
+    /// Its own restart policy: an init container with `Always` runs beside the others.
+    pub(crate) restart: RestartPolicy,
+    /// Program and arguments; never empty.
+    pub(crate) argv: Vec<String>,
+    /// Its environment besides `PATH`.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Where it starts.
+    pub(crate) working_dir: Option<PathBuf>,
+}
+
+/// A pod to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PodSpecification {
+    /// What the solvers see.
+    pub(crate) pod: Pod,
+    /// What its containers run, init containers first.
+    pub(crate) runs: Vec<ContainerRun>,
+}
+
+/// Namespace and name of a pod.
+pub(super) fn name(pod: &core::Pod) -> Result<PodName, String> {
+    let name = pod.metadata.name.clone().filter(|n| !n.is_empty()).ok_or("metadata.name is missing")?;
+    let namespace = pod.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    for part in [&namespace, &name] {
+        // The rule for names in paths is wider than Kubernetes' own (RFC 1123), which the API server checks.
+        part.parse::<ContainerName>().map_err(|_| format!("metadata.name or namespace: {part:?} is not a legal name"))?;
+    }
+    Ok(PodName { namespace, name })
+}
+
+/// Everything of a pod, or everything that is wrong with it.
+pub(super) fn specification(source: &str, text: &str, pod: &core::Pod, config: &QosConfig) -> Result<PodSpecification, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut note = |result: Result<(), String>| problems.extend(result.err());
+    let pod_name = name(pod).map_err(|e| note(Err(e))).ok();
+    let annotations = pod.metadata.annotations.clone().unwrap_or_default();
+    let qos = QosSpec::parse(&annotations, config).map_err(|errors| errors.iter().for_each(|e| note(Err(e.to_string())))).ok();
+    let Some(spec) = pod.spec.as_ref().filter(|s| !s.containers.is_empty()) else {
+        problems.push("spec.containers is empty".to_owned());
+        return Err(problems);
+    };
+    let policy = match restart_policy(spec.restart_policy.as_deref().unwrap_or("Always")) {
+        Ok(policy) => policy,
+        Err(error) => {
+            problems.push(error);
+            RestartPolicy::Never
+        }
+    };
+    let main = annotations.get(MAIN_CONTAINER_NAME).cloned().unwrap_or_else(|| first_name(spec));
+    let (mut containers, mut runs) = (Vec::new(), Vec::new());
+    let all = spec.init_containers.iter().flatten().map(|c| (true, c)).chain(spec.containers.iter().map(|c| (false, c)));
+    for (init, container) in all {
+        match one_container(container, init, &main, policy) {
+            Ok((described, _)) if containers.iter().any(|c: &Container| c.name == described.name) => {
+                problems.push(format!("container {}: a container of this name is there already", described.name));
+            }
+            Ok((described, run)) => {
+                containers.push(described);
+                runs.push(run);
+            }
+            Err(found) => problems.extend(found.into_iter().map(|p| format!("container {}: {p}", container.name))),
+        }
+    }
+    let uid = uid(source, text, pod).map_err(|e| problems.push(e)).ok();
+    let (Some(name), Some(qos), Some(uid), true) = (pod_name, qos, uid, problems.is_empty()) else { return Err(problems) };
+    if qos.class == QosClass::Reclaimed {
+        containers.iter_mut().for_each(promise_reclaimed);
+    }
+    let seconds = spec.termination_grace_period_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(30);
+    let pod = Pod {
+        uid,
+        name,
+        qos,
+        kube_qos: KubeQos::of(&containers),
+        priority: spec.priority.unwrap_or(0),
+        grace: Duration::from_secs(seconds),
+        containers,
+    };
+    Ok(PodSpecification { pod, runs })
+}
+
+fn first_name(spec: &core::PodSpec) -> String {
+    spec.containers.first().map(|c| c.name.clone()).unwrap_or_default()
+}
+
+fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
+    match text {
+        "Always" => Ok(RestartPolicy::Always),
+        "OnFailure" => Ok(RestartPolicy::OnFailure),
+        "Never" => Ok(RestartPolicy::Never),
+        _ => Err(format!("spec.restartPolicy: {text:?} is not Always, OnFailure or Never")),
+    }
+}
+
+/// The uid in the manifest, else a digest of file name and content as kubelet does for static pods: a changed manifest is another pod.
+fn uid(source: &str, text: &str, pod: &core::Pod) -> Result<PodUid, String> {
+    if let Some(uid) = &pod.metadata.uid {
+        return uid.parse().map_err(|e| format!("metadata.uid: {e}"));
+    }
+    let digest = Sha256::new().chain_update(source).chain_update([0]).chain_update(text).finalize();
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    hex.parse().map_err(|e| format!("metadata.uid: {e}"))
+}
+
+/// In a cluster, admission turns the native requests of a reclaimed pod into reclaimed resources, so that they are not counted twice.
+fn promise_reclaimed(container: &mut Container) {
+    container.reclaimed_cpu = container.reclaimed_cpu.or(container.cpu.request);
+    container.reclaimed_memory = container.reclaimed_memory.or(container.memory.request);
+    container.cpu = Requirement::default();
+    container.memory = Requirement::default();
+}
+
+fn one_container(
+    container: &core::Container,
+    init: bool,
+    main: &str,
+    policy: RestartPolicy,
+) -> Result<(Container, ContainerRun), Vec<String>> {
+    let mut problems = Vec::new();
+    let name: Option<ContainerName> = container.name.parse().map_err(|_| problems.push("its name is not a legal name".to_owned())).ok();
+    let own_policy = match (init, container.restart_policy.as_deref()) {
+        (true, Some("Always")) => RestartPolicy::Always,
+        // A failed init container is tried again unless the pod says never.
+        (true, _) if policy == RestartPolicy::Never => RestartPolicy::Never,
+        (true, _) => RestartPolicy::OnFailure,
+        (false, _) => policy,
+    };
+    let beside = init && own_policy == RestartPolicy::Always;
+    let kind = match (init, beside) {
+        (true, false) => ContainerKind::Init,
+        (false, _) if container.name == main => ContainerKind::Main,
+        _ => ContainerKind::Sidecar,
+    };
+    let argv: Vec<String> = container.command.iter().flatten().chain(container.args.iter().flatten()).cloned().collect();
+    if container.command.as_ref().is_none_or(Vec::is_empty) {
+        problems.push("command is missing: standalone mode runs commands, not images".to_owned());
+    }
+    let env = environment(container, &mut problems);
+    if argv.iter().chain(env.values()).any(|text| text.contains('\0')) {
+        problems.push("command or env holds a NUL".to_owned());
+    }
+    let needs = needs(container).map_err(|e| problems.push(e)).ok();
+    let (Some(name), Some(needs), true) = (name, needs, problems.is_empty()) else { return Err(problems) };
+    let Needs { cpu, memory, reclaimed_cpu, reclaimed_memory } = needs;
+    let described = Container { name: name.clone(), kind, cpu, memory, reclaimed_cpu, reclaimed_memory };
+    let run = ContainerRun { name, init, restart: own_policy, argv, env, working_dir: container.working_dir.clone().map(PathBuf::from) };
+    Ok((described, run))
+}
+
+fn environment(container: &core::Container, problems: &mut Vec<String>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for var in container.env.iter().flatten() {
+        if var.value_from.is_some() {
+            problems.push(format!("env {}: valueFrom cannot be resolved without Kubernetes", var.name));
+        } else if var.name.is_empty() || var.name.contains(['=', '\0']) {
+            problems.push(format!("env {:?}: is not a legal name", var.name));
+        } else {
+            env.insert(var.name.clone(), var.value.clone().unwrap_or_default());
+        }
+    }
+    env
+}
+
+/// Requests and limits of one container.
+struct Needs {
+    cpu: Requirement<MilliCpu>,
+    memory: Requirement<Bytes>,
+    reclaimed_cpu: Option<MilliCpu>,
+    reclaimed_memory: Option<Bytes>,
+}
+
+fn needs(container: &core::Container) -> Result<Needs, String> {
+    let given = container.resources.clone().unwrap_or_default();
+    let amounts = container_amounts(&given).map_err(|e| match std::error::Error::source(&e) {
+        Some(cause) => format!("{e}: {cause}"),
+        None => e.to_string(),
+    })?;
+    // As the API server defaults it: a limit without a request is the request too.
+    let cpu = Requirement {
+        request: amounts.cpu.effective_request().map(|v| MilliCpu::new(v.get())),
+        limit: amounts.cpu.limit.map(|v| MilliCpu::new(v.get())),
+    };
+    let memory = Requirement {
+        request: amounts.memory.effective_request().map(|v| Bytes::new(v.get())),
+        limit: amounts.memory.limit.map(|v| Bytes::new(v.get())),
+    };
+    let above = |over: bool, what: &str| if over { Err(format!("resources.requests[{what}] is larger than the limit")) } else { Ok(()) };
+    above(cpu.limit.is_some_and(|limit| cpu.request > Some(limit)), "cpu")?;
+    above(memory.limit.is_some_and(|limit| memory.request > Some(limit)), "memory")?;
+    Ok(Needs {
+        cpu,
+        memory,
+        reclaimed_cpu: amounts.reclaimed_cpu.effective_request().map(|v| MilliCpu::new(v.get())),
+        reclaimed_memory: amounts.reclaimed_memory.effective_request().map(|v| Bytes::new(v.get())),
+    })
+}

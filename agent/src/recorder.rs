@@ -1,0 +1,157 @@
+//! Keeps the last decisions, for people to ask why.
+
+use gleaner_model::{Decision, Reason, Subject, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Decisions kept in all.
+const KEPT: usize = 256;
+/// Decisions kept of one subject, so that a busy pod does not push out another's.
+const KEPT_EACH: usize = 8;
+/// Subjects remembered; a node's 500 pods and their pools, with room for those that ended lately. Memory is at most
+/// `SUBJECTS * KEPT_EACH + KEPT` decisions of a few hundred bytes each.
+const SUBJECTS: usize = 1024;
+
+/// The last decisions, in all and by subject.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    last: VecDeque<Decision>,
+    by_subject: BTreeMap<Subject, VecDeque<Decision>>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Recorder {
+    /// Adds a decision and logs it.
+    pub(crate) fn record(&mut self, at: Timestamp, subject: Subject, reason: Reason) {
+        tracing::info!(subject = %subject, kind = kind(&reason), "{reason}");
+        *self.counts.entry(kind(&reason)).or_default() += 1;
+        let decision = Decision { at, subject: subject.clone(), reason };
+        push(&mut self.last, decision.clone(), KEPT);
+        if self.by_subject.len() >= SUBJECTS && !self.by_subject.contains_key(&subject) {
+            self.drop_oldest_subject();
+        }
+        push(self.by_subject.entry(subject).or_default(), decision, KEPT_EACH);
+    }
+
+    /// Adds a figure that changes all the time only when it says something new: another rule, or more than a twentieth of `scale` away from what
+    /// was recorded last.
+    pub(crate) fn record_figure(
+        &mut self,
+        at: Timestamp,
+        subject: Subject,
+        reason: Reason,
+        figure: impl Fn(&Reason) -> Option<(u64, String)>,
+        scale: u64,
+    ) {
+        let last = self.by_subject.get(&subject).and_then(|all| all.iter().rev().find_map(|d| figure(&d.reason)));
+        let news = match (last, figure(&reason)) {
+            (Some((old, old_rule)), Some((new, rule))) => old_rule != rule || old.abs_diff(new) > scale / 20,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if news {
+            self.record(at, subject, reason);
+        }
+    }
+
+    /// All decisions kept, the oldest first.
+    pub(crate) fn last(&self) -> impl DoubleEndedIterator<Item = &Decision> {
+        self.last.iter()
+    }
+
+    /// Those about one subject, the oldest first.
+    pub(crate) fn about(&self, subject: &Subject) -> Vec<Decision> {
+        self.by_subject.get(subject).map(|all| all.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Decisions made since the start, by kind.
+    pub(crate) fn counts(&self) -> &BTreeMap<&'static str, u64> {
+        &self.counts
+    }
+
+    fn drop_oldest_subject(&mut self) {
+        let oldest = self.by_subject.iter().min_by_key(|(_, all)| all.back().map(|d| d.at)).map(|(subject, _)| subject.clone());
+        if let Some(subject) = oldest {
+            self.by_subject.remove(&subject);
+        }
+    }
+}
+
+fn push(queue: &mut VecDeque<Decision>, decision: Decision, most: usize) {
+    if queue.len() >= most {
+        queue.pop_front();
+    }
+    queue.push_back(decision);
+}
+
+/// The kind of a decision, as logs and metrics name it: that of its JSON.
+pub(crate) const fn kind(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::ReclaimableCpu { .. } => "reclaimable_cpu",
+        Reason::ReclaimableMemory { .. } => "reclaimable_memory",
+        Reason::PoolSize { .. } => "pool_size",
+        Reason::Placed { .. } => "placed",
+        Reason::Joined { .. } => "joined",
+        Reason::Refused { .. } => "refused",
+        Reason::Quota { .. } => "quota",
+        Reason::MemoryBound { .. } => "memory_bound",
+        Reason::MemoryProtected { .. } => "memory_protected",
+        Reason::IdleClass => "idle_class",
+        Reason::Weight { .. } => "weight",
+        Reason::AsRequested => "as_requested",
+        Reason::Wrote { .. } => "wrote",
+        Reason::WriteFailed { .. } => "write_failed",
+        Reason::EvictSuppressed { .. } => "evict_suppressed",
+        Reason::EvictMemoryPressure { .. } => "evict_memory_pressure",
+        Reason::EvictMemoryLow { .. } => "evict_memory_low",
+        Reason::Lifecycle { .. } => "lifecycle",
+        Reason::Health { .. } => "health",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(n: usize) -> Subject {
+        Subject::Pool(format!("p{n}").parse().unwrap())
+    }
+
+    fn lifecycle(n: usize) -> Reason {
+        Reason::Lifecycle { what: n.to_string() }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_newest_stay() {
+        let mut recorder = Recorder::default();
+        for n in 0..SUBJECTS + 10 {
+            for m in 0..KEPT_EACH + 2 {
+                let at = Timestamp::since_boot(std::time::Duration::from_secs((n * 100 + m) as u64));
+                recorder.record(at, subject(n), lifecycle(m));
+            }
+        }
+        assert_eq!(recorder.last().count(), KEPT);
+        assert_eq!(recorder.by_subject.len(), SUBJECTS);
+        assert!(recorder.about(&subject(0)).is_empty(), "the oldest subject went first");
+        let about = recorder.about(&subject(SUBJECTS));
+        assert_eq!(about.len(), KEPT_EACH);
+        assert_eq!(about.last().map(|d| &d.reason), Some(&lifecycle(KEPT_EACH + 1)));
+    }
+
+    #[test]
+    fn the_kind_is_that_of_the_json() {
+        for reason in [lifecycle(1), Reason::IdleClass, Reason::AsRequested] {
+            assert_eq!(serde_json::to_value(&reason).unwrap()["kind"], kind(&reason));
+        }
+    }
+
+    #[test]
+    fn a_figure_is_recorded_when_it_moves() {
+        let mut recorder = Recorder::default();
+        let figure = |r: &Reason| if let Reason::Lifecycle { what } = r { what.parse().ok().map(|n| (n, String::new())) } else { None };
+        for n in [100, 101, 104, 106, 105] {
+            recorder.record_figure(Timestamp::default(), Subject::Node, lifecycle(n), figure, 100);
+        }
+        let kept: Vec<String> = recorder.about(&Subject::Node).iter().map(|d| d.reason.to_string()).collect();
+        assert_eq!(kept, ["100", "106"]);
+    }
+}

@@ -1,0 +1,141 @@
+//! What the agent shows: one value for the status page, the JSON, the metrics and the explanations.
+
+mod explain;
+pub(crate) mod metrics;
+mod table;
+mod view;
+
+pub(crate) use explain::explain;
+pub(crate) use view::draw;
+
+use crate::health::PartHealth;
+use crate::runtime::Phase;
+use gleaner_estimator::Estimate;
+use gleaner_model::{
+    Bytes, CgroupPath, CpuSet, Decision, KnobKind, KnobValue, MilliCpu, NumaSet, PodUid, PoolName, QosClass, Reason, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything about the node at one moment; served as `/state`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NodeState {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The node's name.
+    pub(crate) node: String,
+    /// Nothing is written.
+    pub(crate) shadow: bool,
+    /// The agent is ending its pods.
+    pub(crate) stopping: bool,
+    /// `v1`, `hybrid` or `v2`.
+    pub(crate) cgroups: String,
+    /// Ticks since the start.
+    pub(crate) ticks: u64,
+    /// Online CPUs.
+    pub(crate) cpus: CpuSet,
+    /// Usage of the whole node, while it is known.
+    pub(crate) cpu_usage: Option<MilliCpu>,
+    /// Memory of the whole node.
+    pub(crate) memory: Bytes,
+    /// Pods, by namespace and name.
+    pub(crate) pods: Vec<PodState>,
+    /// Manifests that cannot be run: file and what is wrong.
+    pub(crate) refused: BTreeMap<String, Vec<String>>,
+    /// Pools, by name.
+    pub(crate) pools: BTreeMap<PoolName, PoolState>,
+    /// What can be lent, and why.
+    pub(crate) estimate: Option<Estimate>,
+    /// The last decisions, the newest last.
+    pub(crate) decisions: Vec<Decision>,
+    /// How many decisions were made since the start, by kind.
+    pub(crate) decision_counts: BTreeMap<String, u64>,
+    /// How each part does.
+    pub(crate) health: BTreeMap<String, PartHealth>,
+}
+
+/// One pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PodState {
+    /// Namespace and name, with a slash between.
+    pub(crate) name: String,
+    /// Its uid.
+    pub(crate) uid: PodUid,
+    /// Its class.
+    pub(crate) class: QosClass,
+    /// Where it is in its life.
+    #[serde(flatten)]
+    pub(crate) phase: Phase,
+    /// Its pool.
+    pub(crate) pool: Option<PoolName>,
+    /// CPUs that the kernel lets it run on; while that is not known, those of its pool.
+    pub(crate) cpus: CpuSet,
+    /// Memory nodes of its pool.
+    pub(crate) mems: NumaSet,
+    /// CPU requested, or promised to a reclaimed pod.
+    pub(crate) cpu_request: MilliCpu,
+    /// CPU used, while it is known.
+    pub(crate) cpu_usage: Option<MilliCpu>,
+    /// Memory requested, or promised to a reclaimed pod.
+    pub(crate) memory_request: Bytes,
+    /// Working set, while it is known.
+    pub(crate) memory: Option<Bytes>,
+    /// Restarts of its containers.
+    pub(crate) restarts: u32,
+    /// What its knobs should hold, and why.
+    pub(crate) knobs: Vec<KnobState>,
+    /// The last decisions about it.
+    pub(crate) decisions: Vec<Decision>,
+}
+
+/// One knob of a pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct KnobState {
+    /// On which cgroup.
+    pub(crate) cgroup: CgroupPath,
+    /// Which knob.
+    pub(crate) knob: KnobKind,
+    /// What it should hold.
+    pub(crate) value: KnobValue,
+    /// Why.
+    pub(crate) reason: Reason,
+}
+
+/// One pool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PoolState {
+    /// Its CPUs.
+    pub(crate) cpus: CpuSet,
+    /// Its memory nodes.
+    pub(crate) mems: NumaSet,
+    /// How many pods are in it.
+    pub(crate) pods: usize,
+    /// What they use together, as far as it is known.
+    pub(crate) cpu_usage: MilliCpu,
+    /// The last decisions about it.
+    pub(crate) decisions: Vec<Decision>,
+}
+
+impl NodeState {
+    /// Before the first tick.
+    pub(crate) fn empty(at: Timestamp) -> Self {
+        Self {
+            at,
+            node: String::new(),
+            shadow: false,
+            stopping: false,
+            cgroups: String::new(),
+            ticks: 0,
+            cpus: CpuSet::new(),
+            cpu_usage: None,
+            memory: Bytes::ZERO,
+            pods: Vec::new(),
+            refused: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            estimate: None,
+            decisions: Vec::new(),
+            decision_counts: BTreeMap::new(),
+            health: BTreeMap::new(),
+        }
+    }
+}

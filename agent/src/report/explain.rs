@@ -1,0 +1,62 @@
+//! Why a pod has what it has, as text.
+
+use super::table::table;
+use super::view::ago;
+use super::{NodeState, PodState};
+use crate::error::AgentError;
+use gleaner_model::Timestamp;
+use std::fmt::Write;
+
+/// Explains one pod, named `NAME` or `NAMESPACE/NAME`.
+///
+/// # Errors
+/// When there is no such pod, or several namespaces have one; both name what there is.
+pub(crate) fn explain(state: &NodeState, name: &str, now: Timestamp) -> Result<String, AgentError> {
+    let pod = find(state, name)?;
+    let mut text = format!("{} is {} and {}", pod.name, pod.class, pod.phase);
+    text.push_str(&pod.phase.why().map(|why| format!(": {why}")).unwrap_or_default());
+    text.push('\n');
+    match &pod.pool {
+        // Writing to a String cannot fail.
+        Some(pool) => drop(writeln!(text, "it is in pool {pool}, on CPUs {} and memory nodes {}", pod.cpus, pod.mems)),
+        None => text.push_str("it is in no pool\n"),
+    }
+    if let Some(pool) = pod.pool.as_ref().and_then(|pool| state.pools.get(pool)) {
+        for decision in &pool.decisions {
+            let _ = writeln!(text, "  {}: {}", ago(now, decision.at), decision.reason);
+        }
+    }
+    if !pod.knobs.is_empty() {
+        text.push_str("\nwhat its cgroups should hold\n");
+        let rows: Vec<Vec<String>> =
+            pod.knobs.iter().map(|k| vec![k.cgroup.to_string(), k.knob.to_string(), k.value.to_string(), k.reason.to_string()]).collect();
+        text.push_str(&table(&["CGROUP", "KNOB", "VALUE", "WHY"], &rows));
+    }
+    text.push_str("\nwhat was decided about it, the newest last\n");
+    let rows: Vec<Vec<String>> = pod.decisions.iter().map(|d| vec![ago(now, d.at), d.reason.to_string()]).collect();
+    text.push_str(&table(&["WHEN", "WHAT"], &rows));
+    Ok(text)
+}
+
+fn find<'a>(state: &'a NodeState, name: &str) -> Result<&'a PodState, AgentError> {
+    let matches: Vec<&PodState> = state.pods.iter().filter(|p| p.name == name || p.name.rsplit('/').next() == Some(name)).collect();
+    match matches.as_slice() {
+        [pod] => Ok(pod),
+        [] => {
+            let refused = state.refused.iter().find(|(file, _)| file.starts_with(name));
+            Err(AgentError::NoSuchPod(match refused {
+                Some((file, problems)) => format!("manifest {file} was refused: {}", problems.join("; ")),
+                None => format!("there is no pod {name:?} on this node; `gleaner status` lists them"),
+            }))
+        }
+        // A pod and its successor of the same name: the one that asks is about the newer, which is not on its way out.
+        several if several.iter().all(|p| p.name == name || several.first().is_some_and(|f| f.name == p.name)) => {
+            let newest = several.iter().find(|p| !matches!(p.phase, crate::runtime::Phase::Ending { .. }));
+            newest.or(several.first()).copied().ok_or_else(|| AgentError::NoSuchPod(name.to_owned()))
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|p| p.name.as_str()).collect();
+            Err(AgentError::NoSuchPod(format!("several pods are named {name:?}: {}", names.join(", "))))
+        }
+    }
+}

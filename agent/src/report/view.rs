@@ -1,0 +1,155 @@
+//! The status page, as text.
+
+use super::table::{filled, known, table};
+use super::{NodeState, PodState};
+use gleaner_model::{Decision, MilliCpu, Reason, Timestamp};
+
+/// Decisions that the page shows.
+const DECISIONS: usize = 10;
+
+/// Draws the state. `now` says how long ago things happened; `width` bounds each line.
+pub(crate) fn draw(state: &NodeState, now: Timestamp, width: usize) -> String {
+    let mut page = heading(state, now);
+    page.push_str(&section("PODS", &pods(state)));
+    if !state.refused.is_empty() {
+        let lines: Vec<String> = state.refused.iter().map(|(file, problems)| format!("{file}: {}\n", problems.join("; "))).collect();
+        page.push_str(&section("REFUSED MANIFESTS", &lines.concat()));
+    }
+    page.push_str(&section("POOLS", &pools(state)));
+    page.push_str(&section("RECLAIMABLE NOW", &reclaimable(state)));
+    page.push_str(&section("LAST DECISIONS", &decisions(state, now)));
+    page.lines().map(|line| cut(line, width) + "\n").collect()
+}
+
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width { line.to_owned() } else { line.chars().take(width.saturating_sub(1)).chain(['…']).collect() }
+}
+
+fn section(title: &str, body: &str) -> String {
+    let indented: String = body.lines().map(|line| format!("  {line}\n")).collect();
+    format!("\n{title}\n{}", if indented.is_empty() { "  none\n".to_owned() } else { indented })
+}
+
+fn heading(state: &NodeState, now: Timestamp) -> String {
+    let mode = match (state.stopping, state.shadow) {
+        (true, _) => ", stopping",
+        (false, true) => ", SHADOW: nothing is written",
+        (false, false) => "",
+    };
+    let count = state.cpus.count();
+    let usage = known(state.cpu_usage);
+    let mut text = format!(
+        "gleaner on {}: {count} CPUs ({}), {} of memory, cgroup {}{mode}\nnode uses {usage} of {count} CPU; state of {} s ago\n",
+        state.node,
+        state.cpus,
+        state.memory.rounded(),
+        state.cgroups,
+        now.since(state.at).as_secs(),
+    );
+    for (part, health) in &state.health {
+        if let Some(problem) = &health.problem {
+            text.push_str(&format!("DEGRADED {part}: {problem}\n"));
+        }
+    }
+    text
+}
+
+fn pods(state: &NodeState) -> String {
+    let rows: Vec<Vec<String>> = state.pods.iter().map(pod).collect();
+    if rows.is_empty() {
+        String::new()
+    } else {
+        table(&["POD", "CLASS", "STATE", "POOL", "CPUS", "MEMS", "REQUEST", "USAGE", "MEMORY", ""], &rows)
+    }
+}
+
+fn pod(pod: &PodState) -> Vec<String> {
+    // Evictions and refusals are long; the page has the beginning and `gleaner explain` the whole.
+    let note = pod.phase.why().map(str::to_owned).or_else(|| (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts)));
+    vec![
+        pod.name.clone(),
+        pod.class.to_string(),
+        pod.phase.to_string(),
+        pod.pool
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |pool| if pool.is_dedicated() { "dedicated".to_owned() } else { pool.to_string() }),
+        filled(pod.cpus.to_string()),
+        filled(pod.mems.to_string()),
+        pod.cpu_request.to_string(),
+        known(pod.cpu_usage),
+        known(pod.memory.map(gleaner_model::Bytes::rounded)),
+        note.unwrap_or_default(),
+    ]
+}
+
+fn pools(state: &NodeState) -> String {
+    let rows: Vec<Vec<String>> = state
+        .pools
+        .iter()
+        .map(|(name, pool)| {
+            let size = MilliCpu::from_cpus(pool.cpus.count());
+            let why = pool.decisions.iter().rev().find(|d| matches!(d.reason, Reason::Placed { .. } | Reason::PoolSize { .. }));
+            vec![
+                name.to_string(),
+                filled(pool.cpus.to_string()),
+                filled(pool.mems.to_string()),
+                pool.pods.to_string(),
+                format!("{} of {size}", pool.cpu_usage),
+                why.map(|d| d.reason.to_string()).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() { String::new() } else { table(&["POOL", "CPUS", "MEMS", "PODS", "USAGE", "WHY"], &rows) }
+}
+
+fn reclaimable(state: &NodeState) -> String {
+    let Some(estimate) = &state.estimate else { return "not known yet\n".to_owned() };
+    format!("{}\n{}\n", estimate.cpu_reason, estimate.memory_reason)
+}
+
+fn decisions(state: &NodeState, now: Timestamp) -> String {
+    let shown: Vec<&Decision> = state.decisions.iter().rev().take(DECISIONS).collect();
+    let rows: Vec<Vec<String>> = shown.iter().map(|d| vec![ago(now, d.at), d.subject.to_string(), d.reason.to_string()]).collect();
+    if rows.is_empty() { String::new() } else { table(&["WHEN", "WHAT", "WHY"], &rows) }
+}
+
+/// How long ago, in the largest whole unit.
+pub(super) fn ago(now: Timestamp, then: Timestamp) -> String {
+    match now.since(then).as_secs() {
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds @ 120..7200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_empty_node_has_a_whole_page() {
+        let at = Timestamp::since_boot(Duration::from_secs(10));
+        let page = draw(&NodeState::empty(at), at.after(Duration::from_secs(3)), 200);
+        for part in ["PODS\n  none", "POOLS\n  none", "RECLAIMABLE NOW\n  not known yet", "LAST DECISIONS\n  none", "state of 3 s ago"] {
+            assert!(page.contains(part), "{part:?} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_line_never_exceeds_the_terminal() {
+        let at = Timestamp::default();
+        let page = draw(&NodeState::empty(at), at, 20);
+        assert!(page.lines().all(|line| line.chars().count() <= 20), "{page}");
+    }
+
+    #[test]
+    fn ages_are_whole_units() {
+        let now = Timestamp::since_boot(Duration::from_secs(10_000));
+        let at = |s| Timestamp::since_boot(Duration::from_secs(s));
+        assert_eq!(ago(now, at(9_990)), "10 s ago");
+        assert_eq!(ago(now, at(9_000)), "16 min ago");
+        assert_eq!(ago(now, at(0)), "2 h ago");
+        assert_eq!(ago(at(0), now), "0 s ago");
+    }
+}

@@ -1,0 +1,252 @@
+//! One pod: its phase, its containers in order, its cgroups.
+
+use super::birth;
+use super::container::{RunningContainer, State};
+use super::phase::Phase;
+use super::{Happening, restart::Exit};
+use crate::manifest::PodSpecification;
+use gleaner_eviction::{Action, Phase as Step, Termination};
+use gleaner_host::arbiter::Arbiter;
+use gleaner_host::cgroup::Layout;
+use gleaner_host::{HostError, process};
+use gleaner_model::{CgroupPath, Reason, Timestamp};
+use gleaner_qrm_plugins::PodCgroups;
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::time::Duration;
+
+/// That a pod is being ended.
+struct Ending {
+    termination: Termination,
+    step: Step,
+    destination: Destination,
+}
+
+/// Where a pod goes when its processes have ended.
+#[derive(Debug, Clone)]
+enum Destination {
+    Forgotten,
+    Phase(Phase),
+}
+
+/// One pod of the manifests, or one that still has to end.
+pub(crate) struct RunningPod {
+    spec: PodSpecification,
+    phase: Phase,
+    cgroups: PodCgroups,
+    containers: Vec<RunningContainer>,
+    ending: Option<Ending>,
+    forgotten: bool,
+}
+
+impl RunningPod {
+    pub(super) fn new(spec: PodSpecification, cgroup: CgroupPath) -> Self {
+        let containers: Vec<RunningContainer> = spec
+            .runs
+            .iter()
+            // A container's name is a legal name of a cgroup, so joining cannot fail.
+            .filter_map(|run| cgroup.join(run.name.as_str()).ok().map(|path| RunningContainer::new(run.clone(), path)))
+            .collect();
+        let by_name = containers.iter().map(|c| (c.run.name.clone(), c.cgroup.clone())).collect();
+        let cgroups = PodCgroups { pod: cgroup, containers: by_name };
+        let phase = Phase::Pending { why: "not looked at yet".to_owned() };
+        Self { spec, phase, cgroups, containers, ending: None, forgotten: false }
+    }
+
+    pub(crate) fn spec(&self) -> &PodSpecification {
+        &self.spec
+    }
+
+    pub(crate) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    pub(crate) fn cgroups(&self) -> &PodCgroups {
+        &self.cgroups
+    }
+
+    /// Restarts of all containers since the pod began.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.containers.iter().map(|c| c.restarts).sum()
+    }
+
+    /// Whether it was admitted and has not ended.
+    pub(crate) fn holds_resources(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Ending { .. })
+    }
+
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.forgotten
+    }
+
+    pub(super) fn asks_for_admission(&self, now: Timestamp) -> bool {
+        match &self.phase {
+            Phase::Pending { .. } => true,
+            Phase::Evicted { back, .. } => now >= *back,
+            _ => false,
+        }
+    }
+
+    pub(super) fn keep_waiting(&mut self, why: &str) -> bool {
+        let news = !matches!(&self.phase, Phase::Pending { why: old } if old == why);
+        self.phase = Phase::Pending { why: why.to_owned() };
+        news
+    }
+
+    pub(super) fn create_cgroups(&mut self, arbiter: &mut Arbiter) -> Result<(), HostError> {
+        let pod = &self.spec.pod;
+        arbiter.create(&self.cgroups.pod, &birth::pod_values(pod))?;
+        for described in &pod.containers {
+            if let Some(cgroup) = self.cgroups.containers.get(&described.name) {
+                arbiter.create(cgroup, &birth::container_values(described))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True when nothing of the pod is left in the tree.
+    pub(super) fn remove_cgroups(&self, arbiter: &mut Arbiter) -> bool {
+        let gone = self.containers.iter().filter(|c| arbiter.remove(&c.cgroup).is_err()).count() == 0;
+        gone && arbiter.remove(&self.cgroups.pod).is_ok()
+    }
+
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        self.phase = Phase::Running;
+        for container in &mut self.containers {
+            container.state = State::Waiting { until: now };
+            container.restarts = 0;
+        }
+    }
+
+    /// Takes over running containers from an earlier agent. Init containers before a running one must have ended well.
+    pub(super) fn adopt(&mut self, layout: &Layout, now: Timestamp, happenings: &mut Vec<Happening>) {
+        self.phase = Phase::Running;
+        let mut later_runs = false;
+        for container in self.containers.iter_mut().rev() {
+            if process::populated(layout, &container.cgroup).unwrap_or(false) {
+                container.state = State::Running { child: None, since: now };
+                later_runs |= !container.run.init;
+            } else if later_runs && container.run.init {
+                container.state = State::Ended { exit: Exit::Code(0) };
+            }
+        }
+        happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what: "taken over from an earlier agent".to_owned() }));
+    }
+
+    /// Starts ending the pod for good.
+    pub(super) fn leave(&mut self, now: Timestamp, why: &str) {
+        if self.holds_resources() && !matches!(self.ending, Some(Ending { destination: Destination::Forgotten, .. })) {
+            let grace = self.spec.pod.grace;
+            self.end(now, grace, why, Destination::Forgotten);
+        }
+    }
+
+    pub(super) fn evict(&mut self, now: Timestamp, grace: Duration, why: &Reason, back: Timestamp) {
+        let why = why.to_string();
+        self.end(now, grace, &why, Destination::Phase(Phase::Evicted { why: why.clone(), back }));
+    }
+
+    /// Takes the rest of its grace away.
+    pub(super) fn kill(&mut self, now: Timestamp) {
+        if let Some(ending) = &mut self.ending {
+            ending.termination = Termination { asked_at: now, grace: Duration::ZERO };
+        }
+    }
+
+    fn end(&mut self, now: Timestamp, grace: Duration, why: &str, destination: Destination) {
+        // A pod that is ending already keeps its first deadline, wherever it goes afterwards.
+        let fresh = || (Termination { asked_at: now, grace }, Step::default());
+        let (termination, step) = self.ending.take().map_or_else(fresh, |ending| (ending.termination, ending.step));
+        self.ending = Some(Ending { termination, step, destination });
+        self.phase = Phase::Ending { why: why.to_owned() };
+    }
+
+    pub(super) fn advance(&mut self, layout: &Layout, logs: &Path, arbiter: &mut Arbiter, now: Timestamp, happenings: &mut Vec<Happening>) {
+        if !self.holds_resources() {
+            return;
+        }
+        self.notice_ends(layout, logs, now, happenings);
+        if self.ending.is_some() {
+            self.advance_ending(layout, arbiter, now, happenings);
+        } else {
+            self.start_ready(logs, now, happenings);
+            self.finish_if_done(now);
+        }
+        for container in &self.containers {
+            container.bound_log(logs, &self.spec.pod.name);
+        }
+    }
+
+    fn notice_ends(&mut self, layout: &Layout, logs: &Path, now: Timestamp, happenings: &mut Vec<Happening>) {
+        let stay = self.ending.is_some();
+        for container in &mut self.containers {
+            let Some(exit) = container.ended(layout) else { continue };
+            let what = container.describe(exit, logs, &self.spec.pod.name);
+            happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what }));
+            container.settle(exit, stay, now);
+        }
+    }
+
+    fn start_ready(&mut self, logs: &Path, now: Timestamp, happenings: &mut Vec<Happening>) {
+        for container in &mut self.containers {
+            if matches!(container.state, State::Waiting { until } if now >= until) {
+                let what = match container.start(logs, &self.spec.pod.name, now) {
+                    Ok(()) => format!("container {} started", container.run.name),
+                    Err(cause) => {
+                        container.settle(Exit::Unknown, false, now);
+                        format!("container {}: {cause}", container.run.name)
+                    }
+                };
+                happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what }));
+            }
+            if !container.lets_others_start() {
+                break;
+            }
+        }
+    }
+
+    /// A pod is done when its main containers stay ended, or an init container failed for good; sidecars then go too.
+    fn finish_if_done(&mut self, now: Timestamp) {
+        let exit = |c: &RunningContainer| if let State::Ended { exit } = c.state { Some(exit) } else { None };
+        let failed_init = self.containers.iter().filter(|c| c.run.init).find_map(|c| exit(c).filter(|e| !e.success()).map(|e| (c, e)));
+        let mains: Option<Vec<_>> = self.containers.iter().filter(|c| !c.run.init).map(|c| exit(c).map(|e| (c, e))).collect();
+        let failed = |(c, e): (&RunningContainer, Exit)| Phase::Failed { why: format!("container {} {e}", c.run.name) };
+        let end = match (failed_init, mains) {
+            (Some(init), _) => failed(init),
+            (None, Some(mains)) => mains.into_iter().find(|(_, e)| !e.success()).map_or(Phase::Succeeded, failed),
+            (None, None) => return,
+        };
+        let why = end.why().unwrap_or("all containers ended").to_owned();
+        let grace = self.spec.pod.grace;
+        self.end(now, grace, &why, Destination::Phase(end));
+    }
+
+    fn advance_ending(&mut self, layout: &Layout, arbiter: &mut Arbiter, now: Timestamp, happenings: &mut Vec<Happening>) {
+        let Some(ending) = &mut self.ending else { return };
+        let alive = process::pids_below(layout, &self.cgroups.pod).is_ok_and(|pids| !pids.is_empty());
+        let (step, action) = ending.termination.step(ending.step, now, alive);
+        ending.step = step;
+        let result = match action {
+            Some(Action::Terminate) => process::signal(layout, &self.cgroups.pod, Signal::SIGTERM).map(|_| ()),
+            Some(Action::Kill) => process::kill(layout, &self.cgroups.pod).map(|_| ()),
+            None => Ok(()),
+        };
+        if let Err(error) = result {
+            happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what: format!("cannot be ended yet: {error}") }));
+        }
+        if alive {
+            return;
+        }
+        let destination = ending.destination.clone();
+        // The kernel may keep a cgroup busy for a moment after its last process; it is tried again at the next tick.
+        if !self.remove_cgroups(arbiter) {
+            return;
+        }
+        self.ending = None;
+        match destination {
+            Destination::Forgotten => self.forgotten = true,
+            Destination::Phase(phase) => self.phase = phase,
+        }
+        happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what: "ended, its cgroups are removed".to_owned() }));
+    }
+}

@@ -1,0 +1,114 @@
+use super::*;
+
+const NOW: u64 = 1000;
+
+/// Name, whole CPUs, measured demand, requests.
+type Size = (&'static str, u32, Option<u64>, u64);
+type Row = (&'static str, Vec<(Pod, Option<ContainerReadings>)>, Vec<Size>);
+
+fn sizes(estimate: &Estimate) -> Vec<(&str, u32, Option<u64>, u64)> {
+    estimate.pools.iter().map(|(name, p)| (name.as_str(), p.cpus, p.demand.map(MilliCpu::get), p.requested.get())).collect()
+}
+
+fn used(milli: u64) -> Option<ContainerReadings> {
+    Some(measured(milli, GIB, at(NOW)))
+}
+
+#[test]
+fn each_pool_covers_the_demand_of_its_pods() {
+    let shared = |name: &str, milli| pod(name, QosClass::Shared, milli);
+    let system = |name: &str| pod(name, QosClass::System, 100);
+    let table: [Row; 7] = [
+        ("no pods", vec![], vec![("share", 0, Some(0), 0)]),
+        ("an idle pool keeps one CPU", vec![(shared("a", 500), used(0))], vec![("share", 1, Some(0), 500)]),
+        (
+            "pods of a pool add up",
+            vec![
+                (shared("a", 500), used(1000)),
+                (in_pool(shared("b", 1000), "web"), used(2000)),
+                (in_pool(shared("c", 1), "web"), used(10)),
+            ],
+            vec![("share", 2, Some(1100), 500), ("web", 3, Some(2211), 1001)],
+        ),
+        ("reclaimed and dedicated pods have none", vec![(pod("r", QosClass::Reclaimed, 0), used(900))], vec![("share", 0, Some(0), 0)]),
+        (
+            "a system pod counts where it joins, else nowhere",
+            vec![(in_pool(system("s"), "sh"), used(100)), (system("t"), used(3000)), (in_pool(system("u"), "other"), used(3000))],
+            vec![("share", 1, Some(110), 100)],
+        ),
+        ("a pool is at most the machine", vec![(shared("a", 500), used(99_000))], vec![("share", 8, Some(108_900), 500)]),
+        (
+            "names that are taken lead to the default pool",
+            vec![(in_pool(shared("a", 500), "reclaim"), used(0)), (in_pool(shared("b", 500), "dedicated-x"), used(0))],
+            vec![("share", 1, Some(0), 1000)],
+        ),
+    ];
+    for (name, pods, expected) in table {
+        let estimate = run(&snapshot(NOW, 0, &pods), &Assignment::default());
+        assert_eq!(sizes(&estimate), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_pool_of_unknown_demand_keeps_its_size() {
+    let unread = |milli| (pod("a", QosClass::Shared, milli), None);
+    let assigned = |cpus: u32| Assignment {
+        pools: BTreeMap::from([(PoolName::share(), Pool { cpus: (0..cpus).map(CpuId::from_index).collect(), ..Pool::default() })]),
+        members: BTreeMap::new(),
+    };
+    let busy = (pod("b", QosClass::Shared, 0), used(5000));
+    let table = [
+        ("its requests when it has no size yet", vec![unread(2500)], assigned(0), 3),
+        ("one when nothing is requested", vec![unread(0)], assigned(0), 1),
+        ("the size of the assignment", vec![unread(2500)], assigned(2), 2),
+        ("more when what is known needs more", vec![unread(2500), busy], assigned(2), 6),
+    ];
+    for (name, pods, assignment, expected) in table {
+        let pools = run(&snapshot(NOW, 0, &pods), &assignment).pools;
+        let share = &pools[&PoolName::share()];
+        assert_eq!((share.cpus, share.demand), (expected, None), "{name}: {}", share.reason);
+    }
+}
+
+/// The size of `share` over time, for usages of its one pod; `None` is a reading that fails.
+fn over_time(usages: &[(u64, Option<u64>)]) -> Vec<u32> {
+    let mut state = State::default();
+    let mut sizes = Vec::new();
+    for (second, usage) in usages {
+        let now = at(NOW + second);
+        let mut readings = measured(usage.unwrap_or(0), GIB, now);
+        if usage.is_none() {
+            readings.cpu_usage = Reading::Absent(Absence::Unreadable("EIO".to_owned()));
+        }
+        let s = snapshot(NOW + second, 0, &[(pod("a", QosClass::Shared, 1000), Some(readings))]);
+        let (estimate, next) = estimate(&s, &machine(), &Assignment::default(), &policy(), &state);
+        sizes.push(estimate.pools[&PoolName::share()].cpus);
+        state = next;
+    }
+    sizes
+}
+
+#[test]
+fn a_pool_grows_at_once_and_shrinks_late() {
+    assert_eq!(
+        over_time(&[(0, Some(1500)), (1, Some(4500)), (2, Some(900)), (20, Some(2700)), (31, Some(900)), (32, Some(900))]),
+        [2, 5, 5, 5, 5, 3]
+    );
+}
+
+#[test]
+fn time_in_which_the_demand_was_unknown_does_not_count_for_shrinking() {
+    assert_eq!(
+        over_time(&[(0, Some(4500)), (1, Some(900)), (20, None), (31, Some(900)), (60, Some(900)), (61, Some(900))]),
+        [5, 5, 5, 5, 5, 1]
+    );
+}
+
+#[test]
+fn a_pool_without_pods_is_dropped_at_once() {
+    let with = snapshot(NOW, 0, &[(in_pool(pod("a", QosClass::Shared, 500), "web"), used(3000))]);
+    let (_, state) = estimate(&with, &machine(), &Assignment::default(), &policy(), &State::default());
+    let (after, state) = estimate(&snapshot(NOW + 1, 0, &[]), &machine(), &Assignment::default(), &policy(), &state);
+    assert_eq!(sizes(&after), [("share", 0, Some(0), 0)]);
+    assert!(state.pools.is_empty() && state.seen.is_empty(), "{state:?}");
+}

@@ -1,0 +1,12 @@
+//! Where cgroups live on this machine, which of them are pods, and which kernel file holds a knob.
+//!
+//! Nothing here writes; every write goes through [`crate::arbiter`].
+
+mod discover;
+pub mod knob;
+mod layout;
+mod mountinfo;
+
+pub use discover::{FoundContainer, FoundPod, discover};
+pub(crate) use layout::within;
+pub use layout::{Controller, Layout, Mode, Version};

@@ -1,0 +1,260 @@
+//! Names that arrive from outside, checked once where they enter.
+
+use crate::error::ValueError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+const LONGEST: usize = 253;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ValueError;
+
+            /// Accepts 1 to 253 letters, digits, `-`, `_` and `.`, beginning with a letter or digit: what can be a part of a path
+            /// without leading out of it.
+            fn from_str(text: &str) -> Result<Self, ValueError> {
+                if is_name(text) { Ok(Self(text.to_owned())) } else { Err(ValueError::malformed(text, $what)) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ValueError;
+            fn try_from(text: String) -> Result<Self, ValueError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+fn is_name(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    text.len() <= LONGEST && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric()) && text.bytes().all(legal)
+}
+
+name!(
+    /// The uid of a pod, as Kubernetes gives it.
+    PodUid,
+    "a pod uid (letters, digits, '-', '_' and '.')"
+);
+name!(
+    /// The name of a container inside its pod.
+    ContainerName,
+    "a container name (letters, digits, '-', '_' and '.')"
+);
+name!(
+    /// The name of a pool of CPUs.
+    PoolName,
+    "a pool name (letters, digits, '-', '_' and '.')"
+);
+
+impl PoolName {
+    /// CPUs kept for the system; never given to pods.
+    #[must_use]
+    pub fn reserve() -> Self {
+        Self("reserve".to_owned())
+    }
+
+    /// The default pool of `shared_cores` pods.
+    #[must_use]
+    pub fn share() -> Self {
+        Self("share".to_owned())
+    }
+
+    /// The pool of `reclaimed_cores` pods.
+    #[must_use]
+    pub fn reclaim() -> Self {
+        Self("reclaim".to_owned())
+    }
+
+    /// The pool that a `dedicated_cores` pod has for itself.
+    #[must_use]
+    pub fn dedicated(pod: &PodUid) -> Self {
+        Self(format!("dedicated-{pod}"))
+    }
+
+    /// Whether the pool belongs to one dedicated pod.
+    #[must_use]
+    pub fn is_dedicated(&self) -> bool {
+        self.0.starts_with("dedicated-")
+    }
+}
+
+/// A pod's namespace and name, shown as `namespace/name`. Unique among the pods that exist at one time, unlike in the course of time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PodName {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for PodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.namespace, self.name))
+    }
+}
+
+/// A cgroup below the root of a hierarchy: `/kubepods/besteffort/pod1`. Begins with `/`, has no empty, `.` or `..` part, so that joining it
+/// to a mount point can never lead out of that mount. The root itself is `/`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CgroupPath(String);
+
+impl CgroupPath {
+    /// The root of a hierarchy.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// The text, beginning with `/`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text below the mount point, without the leading `/`; empty for the root.
+    #[must_use]
+    pub fn relative(&self) -> &str {
+        self.0.trim_start_matches('/')
+    }
+
+    /// A child of this cgroup.
+    ///
+    /// # Errors
+    /// When the name is empty, `.`, `..`, or holds a `/` or a NUL.
+    pub fn join(&self, child: &str) -> Result<Self, ValueError> {
+        if child.contains('/') {
+            return Err(ValueError::malformed(child, "the name of one cgroup"));
+        }
+        format!("{}/{child}", self.0.trim_end_matches('/')).parse()
+    }
+
+    /// The cgroup that this one is in; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (parent, _) = self.0.rsplit_once('/')?;
+        match (self.is_root(), parent.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(Self::root()),
+            (false, false) => Some(Self(parent.to_owned())),
+        }
+    }
+
+    /// The last part of the path; empty for the root.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// Whether this is the root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0 == "/"
+    }
+
+    /// How many cgroups lie between this and the root, itself included; the root has depth 0.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.0.split('/').filter(|part| !part.is_empty()).count()
+    }
+
+    /// Whether this is `ancestor` or lies below it.
+    #[must_use]
+    pub fn is_within(&self, ancestor: &Self) -> bool {
+        ancestor.is_root() || self == ancestor || self.0.strip_prefix(ancestor.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl FromStr for CgroupPath {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const WHAT: &str = "a cgroup path such as /kubepods/burstable";
+        let inner = text.strip_prefix('/').ok_or_else(|| ValueError::malformed(text, WHAT))?;
+        let legal = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255 && !part.contains('\0');
+        if inner.is_empty() || inner.split('/').all(legal) { Ok(Self(text.to_owned())) } else { Err(ValueError::malformed(text, WHAT)) }
+    }
+}
+
+impl TryFrom<String> for CgroupPath {
+    type Error = ValueError;
+    fn try_from(text: String) -> Result<Self, ValueError> {
+        text.parse()
+    }
+}
+
+impl From<CgroupPath> for String {
+    fn from(path: CgroupPath) -> Self {
+        path.0
+    }
+}
+
+impl fmt::Display for CgroupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_lead_out_of_its_folder() {
+        for bad in ["", ".", "..", "a/b", "-a", ".a", "a b", "a\0", "ä", &"x".repeat(254)] {
+            assert!(bad.parse::<PodUid>().is_err(), "{bad:?}");
+        }
+        assert_eq!("3f-2_a.b".parse::<PodUid>().unwrap().as_str(), "3f-2_a.b");
+    }
+
+    #[test]
+    fn a_cgroup_path_cannot_lead_out_of_its_mount() {
+        for bad in ["", "a", "//", "/a//b", "/a/", "/..", "/a/../b", "/./a", "/a\0"] {
+            assert!(bad.parse::<CgroupPath>().is_err(), "{bad:?}");
+        }
+        let pod: CgroupPath = "/kubepods/burstable".parse().unwrap();
+        assert!(pod.join("a/b").is_err() && pod.join("..").is_err());
+        assert_eq!(pod.join("podx").unwrap().as_str(), "/kubepods/burstable/podx");
+        assert_eq!(CgroupPath::root().join("kubepods").unwrap().as_str(), "/kubepods");
+    }
+
+    #[test]
+    fn cgroup_paths_know_their_family() {
+        let path: CgroupPath = "/kubepods/burstable".parse().unwrap();
+        let parent = path.parent().unwrap();
+        assert_eq!((parent.as_str(), path.name(), path.depth()), ("/kubepods", "burstable", 2));
+        assert_eq!(parent.parent(), Some(CgroupPath::root()));
+        assert_eq!(CgroupPath::root().parent(), None);
+        assert!(path.is_within(&parent) && path.is_within(&CgroupPath::root()) && path.is_within(&path));
+        assert!(!"/kubepods2".parse::<CgroupPath>().unwrap().is_within(&parent));
+    }
+}

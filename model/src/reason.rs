@@ -1,0 +1,264 @@
+//! Why something was decided, with the numbers that decided it.
+
+use crate::idset::{CpuSet, NumaSet};
+use crate::names::{CgroupPath, PoolName};
+use crate::plan::{KnobKind, KnobValue};
+use crate::qos::QosClass;
+use crate::units::{Bytes, Limit, MilliCpu, Permille};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Which rule gave the figure of what can be lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReclaimRule {
+    /// What the others are expected to need leaves this much.
+    Demand,
+    /// Less is free on the node than the pods' demand would leave.
+    Free,
+    /// More could be lent, but the figure rises by a bounded step.
+    SlowRise,
+    /// An input is missing or too old; what is unknown lends nothing.
+    Unknown,
+}
+
+/// What was decided and why. One variant a kind of decision; the numbers are those that were used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Reason {
+    /// How much CPU can be lent.
+    ReclaimableCpu {
+        /// What is lent from now on.
+        given: MilliCpu,
+        /// The rule that gave the figure.
+        rule: ReclaimRule,
+        /// All CPUs.
+        capacity: MilliCpu,
+        /// Kept for the system.
+        reserve: MilliCpu,
+        /// Held by dedicated pods.
+        dedicated: MilliCpu,
+        /// Need of the other pods that are not reclaimed, margin included.
+        demand: MilliCpu,
+        /// Not used by anything but reclaimed pods, on CPUs that are not reserved.
+        free: MilliCpu,
+        /// What was missing or too old, for [`ReclaimRule::Unknown`].
+        missing: Option<String>,
+    },
+    /// How much memory can be lent.
+    ReclaimableMemory {
+        /// What is lent from now on.
+        given: Bytes,
+        /// The rule that gave the figure.
+        rule: ReclaimRule,
+        /// All memory.
+        capacity: Bytes,
+        /// Kept for the system.
+        reserve: Bytes,
+        /// Need of the pods that are not reclaimed, margin included.
+        demand: Bytes,
+        /// Available on the node besides what reclaimed pods hold.
+        free: Bytes,
+        /// What was missing or too old, for [`ReclaimRule::Unknown`].
+        missing: Option<String>,
+    },
+    /// How big a pool must be.
+    PoolSize {
+        /// Its size from now on, in whole CPUs.
+        cpus: u32,
+        /// Measured need of its pods, margin included; `None` while it is not known.
+        demand: Option<MilliCpu>,
+        /// Sum of its pods' requests.
+        requested: MilliCpu,
+    },
+    /// A pool was given CPUs.
+    Placed {
+        /// The CPUs.
+        cpus: CpuSet,
+        /// The memory nodes.
+        mems: NumaSet,
+        /// How many of the CPUs it did not have before.
+        moved: u32,
+        /// The rule that chose them, as a phrase.
+        rule: String,
+    },
+    /// A pod joined a pool.
+    Joined {
+        /// Its class.
+        class: QosClass,
+        /// The pool.
+        pool: PoolName,
+        /// The CPUs of the pool.
+        cpus: CpuSet,
+    },
+    /// A pod cannot be given what it asks for.
+    Refused {
+        /// The rule that stopped it, with its numbers.
+        cause: String,
+    },
+    /// A reclaimed pod's CPU time is bounded.
+    Quota {
+        /// What the pod was promised.
+        promised: MilliCpu,
+        /// What all reclaimed pods were promised.
+        promised_all: MilliCpu,
+        /// What there is for them.
+        supply: MilliCpu,
+        /// What the pod may use.
+        given: MilliCpu,
+    },
+    /// A reclaimed pod's memory is bounded.
+    MemoryBound {
+        /// What the pod was promised.
+        promised: Bytes,
+        /// Slowed down above this.
+        high: Limit<Bytes>,
+        /// Killed above this.
+        max: Limit<Bytes>,
+    },
+    /// Memory of a pod is protected from reclaim.
+    MemoryProtected {
+        /// What the pod requests.
+        request: Bytes,
+    },
+    /// A reclaimed pod runs only when nobody else wants to.
+    IdleClass,
+    /// A weight by the CPU that a pod requests.
+    Weight {
+        /// The request.
+        request: MilliCpu,
+    },
+    /// What kubelet would set for a pod's own requests and limits.
+    AsRequested,
+    /// A knob was written.
+    Wrote {
+        /// On which cgroup.
+        cgroup: CgroupPath,
+        /// Which knob.
+        knob: KnobKind,
+        /// What it held.
+        from: Option<KnobValue>,
+        /// What it holds.
+        to: KnobValue,
+    },
+    /// A knob could not be written.
+    WriteFailed {
+        /// On which cgroup.
+        cgroup: CgroupPath,
+        /// Which knob.
+        knob: KnobKind,
+        /// The kernel's answer.
+        cause: String,
+    },
+    /// A pod must go, since reclaimed pods were promised far more CPU than there is.
+    EvictSuppressed {
+        /// What all reclaimed pods were promised.
+        promised: MilliCpu,
+        /// What there is for them.
+        supply: MilliCpu,
+        /// Promised over supply that is still tolerated.
+        tolerated: Permille,
+        /// For how long it was not.
+        lasted: Duration,
+        /// What the pod was promised.
+        frees: MilliCpu,
+    },
+    /// A pod must go, since tasks wait for memory.
+    EvictMemoryPressure {
+        /// Share of 10 s in which some task waited.
+        avg10: Permille,
+        /// The most that is tolerated.
+        tolerated: Permille,
+        /// Memory that the pod holds.
+        frees: Bytes,
+    },
+    /// A pod must go, since the node runs out of free memory.
+    EvictMemoryLow {
+        /// Available on the node.
+        available: Bytes,
+        /// The least that is tolerated.
+        threshold: Bytes,
+        /// Memory that the pod holds.
+        frees: Bytes,
+    },
+    /// A pod started, ended or was restarted; the text says how.
+    Lifecycle {
+        /// What happened.
+        what: String,
+    },
+    /// A part of the agent works less well than it should, or works again.
+    Health {
+        /// The part.
+        part: String,
+        /// What is wrong; `None` when it works again.
+        problem: Option<String>,
+    },
+}
+
+impl fmt::Display for Reason {
+    #[allow(clippy::too_many_lines, reason = "one line a variant: the list is the page")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReclaimableCpu { given, rule, capacity, reserve, dedicated, demand, free, missing } => {
+                write!(f, "{given} CPU can be lent ({})", rule_text(*rule, missing.as_deref()))?;
+                write!(f, ": capacity {capacity} - reserve {reserve} - dedicated {dedicated} - demand {demand}, free {free}")
+            }
+            Self::ReclaimableMemory { given, rule, capacity, reserve, demand, free, missing } => {
+                let [given, capacity, reserve, demand, free] = [given, capacity, reserve, demand, free].map(|b| b.rounded());
+                write!(f, "{given} memory can be lent ({})", rule_text(*rule, missing.as_deref()))?;
+                write!(f, ": capacity {capacity} - reserve {reserve} - demand {demand}, free {free}")
+            }
+            Self::PoolSize { cpus, demand: Some(demand), requested } => {
+                write!(f, "needs {cpus} CPUs: measured demand {demand}, requested {requested}")
+            }
+            Self::PoolSize { cpus, demand: None, requested } => write!(f, "needs {cpus} CPUs: demand not known yet, requested {requested}"),
+            Self::Placed { cpus, mems, moved, rule } => write!(f, "CPUs {cpus}, memory nodes {mems} ({moved} moved): {rule}"),
+            Self::Joined { class, pool, cpus } => write!(f, "{class} in pool {pool} on CPUs {cpus}"),
+            Self::Refused { cause } => write!(f, "refused: {cause}"),
+            Self::Quota { promised, promised_all, supply, given } => {
+                write!(f, "may use {given} CPU: promised {promised} of {promised_all} promised in all, supply {supply}")
+            }
+            Self::MemoryBound { promised, high, max } => {
+                write!(f, "memory slowed above {}, killed above {}: promised {}", limit_text(*high), limit_text(*max), promised.rounded())
+            }
+            Self::MemoryProtected { request } => write!(f, "{} of memory protected: its request", request.rounded()),
+            Self::IdleClass => f.write_str("runs only when no other class wants the CPU"),
+            Self::Weight { request } => write!(f, "weight for a request of {request} CPU"),
+            Self::AsRequested => f.write_str("as its own requests and limits say"),
+            Self::Wrote { cgroup, knob, from: Some(from), to } => write!(f, "{cgroup} {knob}: {from} -> {to}"),
+            Self::Wrote { cgroup, knob, from: None, to } => write!(f, "{cgroup} {knob}: -> {to}"),
+            Self::WriteFailed { cgroup, knob, cause } => write!(f, "{cgroup} {knob} not written: {cause}"),
+            Self::EvictSuppressed { promised, supply, tolerated, lasted, frees } => {
+                write!(f, "evicted (frees {frees} CPU): {promised} promised to reclaimed pods, {supply} left, ")?;
+                write!(f, "more than {tolerated} for {} s", lasted.as_secs())
+            }
+            Self::EvictMemoryPressure { avg10, tolerated, frees } => {
+                write!(f, "evicted (frees {}): tasks waited for memory {avg10} of 10 s, tolerated {tolerated}", frees.rounded())
+            }
+            Self::EvictMemoryLow { available, threshold, frees } => {
+                let [available, threshold, frees] = [available, threshold, frees].map(|b| b.rounded());
+                write!(f, "evicted (frees {frees}): {available} of memory available, below {threshold}")
+            }
+            Self::Lifecycle { what } => f.write_str(what),
+            Self::Health { part, problem: Some(problem) } => write!(f, "{part} degraded: {problem}"),
+            Self::Health { part, problem: None } => write!(f, "{part} works again"),
+        }
+    }
+}
+
+fn rule_text(rule: ReclaimRule, missing: Option<&str>) -> String {
+    match rule {
+        ReclaimRule::Demand => "what the others need leaves it".to_owned(),
+        ReclaimRule::Free => "no more is free".to_owned(),
+        ReclaimRule::SlowRise => "rising slowly".to_owned(),
+        ReclaimRule::Unknown => format!("unknown lends nothing: {}", missing.unwrap_or("no reading")),
+    }
+}
+
+fn limit_text(limit: Limit<Bytes>) -> String {
+    match limit {
+        Limit::At(bytes) => bytes.rounded(),
+        Limit::Max => "no limit".to_owned(),
+    }
+}

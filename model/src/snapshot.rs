@@ -1,0 +1,117 @@
+//! What one tick knows about the node. A snapshot is never changed after it was made.
+
+use crate::idset::CpuSet;
+use crate::names::{ContainerName, PodUid};
+use crate::pod::Pod;
+use crate::reading::Reading;
+use crate::units::{Bytes, MilliCpu, Permille, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One line of a pressure file: the share of time in which some or all tasks waited (kernel, `accounting/psi.rst`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PressureLine {
+    /// Average over 10 s.
+    pub avg10: Permille,
+    /// Average over 60 s.
+    pub avg60: Permille,
+    /// Average over 300 s.
+    pub avg300: Permille,
+    /// Total stall time in microseconds since the cgroup was made.
+    pub total_us: u64,
+}
+
+/// One pressure file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pressure {
+    /// Some task waited.
+    pub some: PressureLine,
+    /// All tasks waited; the kernel prints none for CPU before 5.13.
+    pub full: Option<PressureLine>,
+}
+
+/// CPU pressure and its share of the last sampling interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuPressure {
+    /// The file.
+    pub pressure: Pressure,
+    /// Share of the last interval in which some task waited for a CPU, from the growth of `total`.
+    pub waiting: Permille,
+}
+
+/// Memory of one cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReadings {
+    /// Charged in total (`memory.current`, `memory.usage_in_bytes`).
+    pub usage: Bytes,
+    /// Usage without inactive file pages, at least zero: kubelet's working set.
+    pub working_set: Bytes,
+    /// Anonymous pages (v1: `total_rss`).
+    pub anon: Bytes,
+    /// Page cache (v1: `total_cache`).
+    pub file: Bytes,
+    /// Page cache that was not used lately.
+    pub inactive_file: Bytes,
+}
+
+/// What was measured of one container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerReadings {
+    /// CPU time per time over the last interval.
+    pub cpu_usage: Reading<MilliCpu>,
+    /// Share of quota periods of the last interval that ended throttled.
+    pub throttled: Reading<Permille>,
+    /// Waiting for CPUs.
+    pub cpu_pressure: Reading<CpuPressure>,
+    /// Memory charged.
+    pub memory: Reading<MemoryReadings>,
+    /// Waiting for memory.
+    pub memory_pressure: Reading<Pressure>,
+    /// Waiting for disks.
+    pub io_pressure: Reading<Pressure>,
+    /// The CPUs that the kernel lets it run on.
+    pub cpus: Reading<CpuSet>,
+}
+
+/// What was measured of one pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodReadings {
+    /// By container; one that has no cgroup yet is not here.
+    pub containers: BTreeMap<ContainerName, ContainerReadings>,
+}
+
+/// What was measured of the node as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReadings {
+    /// CPU time per time, of everything on the node, over the last interval.
+    pub cpu_usage: Reading<MilliCpu>,
+    /// The part of it on each CPU.
+    pub cpu_usage_by_cpu: Reading<BTreeMap<crate::ids::CpuId, Permille>>,
+    /// Memory of the node.
+    pub memory_total: Reading<Bytes>,
+    /// Memory free and not even cached (`MemFree`).
+    pub memory_free: Reading<Bytes>,
+    /// The kernel's estimate of memory to be had without swapping (`MemAvailable`).
+    pub memory_available: Reading<Bytes>,
+    /// Sum of the zones' low watermarks: below it the kernel begins to reclaim.
+    pub memory_low_watermark: Reading<Bytes>,
+    /// Waiting for CPUs.
+    pub cpu_pressure: Reading<CpuPressure>,
+    /// Waiting for memory.
+    pub memory_pressure: Reading<Pressure>,
+    /// Waiting for disks.
+    pub io_pressure: Reading<Pressure>,
+}
+
+/// What one tick reasons about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The moment of the tick.
+    pub at: Timestamp,
+    /// Admitted pods that have not ended.
+    pub pods: BTreeMap<PodUid, Pod>,
+    /// What was measured of them; a pod that was not sampled yet is not here.
+    pub readings: BTreeMap<PodUid, PodReadings>,
+    /// What was measured of the node.
+    pub node: NodeReadings,
+}

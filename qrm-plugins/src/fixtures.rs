@@ -1,0 +1,52 @@
+//! Pods and machines for the tests of this crate.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use gleaner_model::{
+    Bytes, Container, ContainerKind, CpuSet, KubeQos, MilliCpu, Pod, PodName, PodUid, QosClass, QosSpec, Requirement, Topology,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(crate) fn machine(packages: u32, nodes: u32, cores: u32, threads: u32) -> Topology {
+    Topology::regular(packages, nodes, cores, threads, Bytes::new(1 << 30)).unwrap()
+}
+
+pub(crate) fn cpus(text: &str) -> CpuSet {
+    text.parse().unwrap()
+}
+
+pub(crate) fn uid(name: &str) -> PodUid {
+    name.parse().unwrap()
+}
+
+/// A pod with one container and this native CPU request; of a reclaimed pod it is the reclaimed CPU.
+pub(crate) fn pod(name: &str, class: QosClass, milli: u64) -> Pod {
+    let amount = Some(MilliCpu::new(milli)).filter(|m| !m.is_zero());
+    let reclaimed = class == QosClass::Reclaimed;
+    let container = Container {
+        name: "main".parse().unwrap(),
+        kind: ContainerKind::Main,
+        cpu: Requirement { request: amount.filter(|_| !reclaimed), limit: None },
+        memory: Requirement::default(),
+        reclaimed_cpu: amount.filter(|_| reclaimed),
+        reclaimed_memory: None,
+    };
+    Pod {
+        uid: uid(name),
+        name: PodName { namespace: "ns".to_owned(), name: name.to_owned() },
+        qos: QosSpec::of(class),
+        kube_qos: KubeQos::of(std::slice::from_ref(&container)),
+        priority: 0,
+        grace: Duration::from_secs(30),
+        containers: vec![container],
+    }
+}
+
+pub(crate) fn with_pool(mut pod: Pod, pool: &str) -> Pod {
+    pod.qos.cpu.pool = Some(pool.parse().unwrap());
+    pod
+}
+
+pub(crate) fn by_uid<const N: usize>(pods: [Pod; N]) -> BTreeMap<PodUid, Pod> {
+    pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect()
+}

@@ -1,0 +1,204 @@
+//! What every knob of every pod should hold, given the pools and what there is for reclaimed pods.
+//!
+//! The kernel protects first: cpusets keep classes apart, weights and `cpu.idle` order those that share, quotas and memory bounds keep
+//! reclaimed pods to what there is for them. cpusets are set on containers, `cpu.idle` on pods alone: runtimes write weights into a
+//! container's cgroup on every update, and the kernel refuses that where the cgroup is idle.
+
+mod memory;
+
+use gleaner_model::{
+    Assignment, Bytes, CgroupPath, Container, ContainerKind, ContainerName, CpuMax, CpuShares, KnobValue, MilliCpu, Permille, Plan, Pod,
+    PodUid, Pool, PoolName, QosClass, Reason, Subject, Topology,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where a pod lives in the cgroup tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodCgroups {
+    /// The pod's cgroup.
+    pub pod: CgroupPath,
+    /// The cgroups of its containers, as far as they exist.
+    pub containers: BTreeMap<ContainerName, CgroupPath>,
+}
+
+/// What there is for all reclaimed pods together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// CPU time.
+    pub cpu: MilliCpu,
+    /// Memory.
+    pub memory: Bytes,
+}
+
+/// How hard reclaimed pods are held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KnobPolicy {
+    /// CPU time that a reclaimed pod always may use, so that it still answers signals and probes.
+    pub squeeze_floor: MilliCpu,
+    /// Memory above which a reclaimed pod is slowed down, as a share of what it was promised.
+    pub memory_high: Permille,
+    /// Memory below which a reclaimed pod is never slowed down, unless it was promised less.
+    pub memory_floor: Bytes,
+    /// The cgroup that all pods live below, such as `/kubepods`. The kernel grants a cgroup no more protection than its ancestors have, so
+    /// with this given the ancestors up to it get the sum; without, memory protection of pods is only what their parents happen to have.
+    pub pod_root: Option<CgroupPath>,
+}
+
+impl Default for KnobPolicy {
+    fn default() -> Self {
+        Self { squeeze_floor: MilliCpu::new(10), memory_high: Permille::new(900), memory_floor: Bytes::new(16 << 20), pod_root: None }
+    }
+}
+
+impl KnobPolicy {
+    /// What is wrong with the policy, one line each; empty when nothing is.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.squeeze_floor < MilliCpu::new(10) {
+            problems.push(format!("squeezeFloor: {} is less than the kernel's least quota, 10m", self.squeeze_floor));
+        }
+        if self.memory_high.get() == 0 || self.memory_high.get() > 1000 {
+            problems.push(format!("memoryHigh: {} is not above 0% and at most 100%", self.memory_high));
+        }
+        problems
+    }
+}
+
+/// One pod with what its knobs need.
+struct Target<'a> {
+    pod: &'a Pod,
+    cgroups: &'a PodCgroups,
+    /// Its pool; `None` for a pod that was refused.
+    pool: Option<(&'a PoolName, &'a Pool)>,
+}
+
+impl Target<'_> {
+    fn owner(&self) -> Subject {
+        Subject::Pod(self.pod.name.clone())
+    }
+
+    /// The containers of the manifest that have a cgroup.
+    fn containers(&self) -> impl Iterator<Item = (&Container, &CgroupPath)> {
+        self.pod.containers.iter().filter_map(|container| Some((container, self.cgroups.containers.get(&container.name)?)))
+    }
+
+    fn set(&self, plan: &mut Plan, cgroup: &CgroupPath, value: KnobValue, reason: &Reason) {
+        plan.set(cgroup.clone(), value, self.owner(), reason.clone());
+    }
+}
+
+/// What all reclaimed pods were promised.
+struct Promises {
+    cpu: MilliCpu,
+    memory: Bytes,
+}
+
+/// The desired value of every knob of the pods whose cgroups are known. Where a pod asks for nothing and nothing has to be enforced, the
+/// plan has no opinion and the knob stays as it is.
+#[must_use]
+pub fn knobs(
+    topology: &Topology,
+    pods: &BTreeMap<PodUid, Pod>,
+    cgroups: &BTreeMap<PodUid, PodCgroups>,
+    assignment: &Assignment,
+    supply: &Supply,
+    policy: &KnobPolicy,
+) -> Plan {
+    let mut plan = Plan::new();
+    let reclaimed = || pods.values().filter(|pod| pod.class() == QosClass::Reclaimed);
+    let promises = Promises { cpu: reclaimed().map(Pod::reclaimed_cpu).sum(), memory: reclaimed().map(Pod::reclaimed_memory).sum() };
+    for (uid, pod) in pods {
+        let Some(cgroups) = cgroups.get(uid) else { continue };
+        let target = Target { pod, cgroups, pool: assignment.pool_of(uid) };
+        cpusets(&mut plan, topology, &target);
+        if pod.class() == QosClass::Reclaimed {
+            squeeze(&mut plan, &target, &promises, supply, policy);
+            memory::bound(&mut plan, &target, &promises, supply, policy);
+        } else {
+            weights(&mut plan, &target);
+            limits(&mut plan, &target);
+            memory::limits(&mut plan, &target);
+        }
+    }
+    memory::protect(&mut plan, pods, cgroups, policy);
+    plan
+}
+
+/// Only CPUs and memory nodes that are there: the kernel refuses a set with any other, and an assignment may be older than the topology.
+fn cpusets(plan: &mut Plan, topology: &Topology, target: &Target<'_>) {
+    let Some((name, pool)) = target.pool else { return };
+    let cpus = pool.cpus.intersection(&topology.cpus());
+    let mems = pool.mems.intersection(&topology.memory_nodes());
+    let reason = Reason::Joined { class: target.pod.class(), pool: name.clone(), cpus: cpus.clone() };
+    for cgroup in target.cgroups.containers.values() {
+        if !cpus.is_empty() {
+            target.set(plan, cgroup, KnobValue::Cpus(cpus.clone()), &reason);
+        }
+        if !mems.is_empty() {
+            target.set(plan, cgroup, KnobValue::Mems(mems.clone()), &reason);
+        }
+    }
+}
+
+/// Kubelet's weights, on the pod and on its containers.
+fn weights(plan: &mut Plan, target: &Target<'_>) {
+    let mut set = |cgroup: &CgroupPath, request: MilliCpu| {
+        target.set(plan, cgroup, KnobValue::Shares(CpuShares::for_request(request)), &Reason::Weight { request });
+    };
+    set(&target.cgroups.pod, target.pod.cpu_request());
+    for (container, cgroup) in target.containers() {
+        set(cgroup, container.cpu.request.unwrap_or_default());
+    }
+}
+
+/// Kubelet's limits of CPU time, but none for a pod that has its own CPUs: they bound it already, and a quota would only throttle.
+fn limits(plan: &mut Plan, target: &Target<'_>) {
+    if let Some((pool, own)) = target.pool.filter(|(pool, _)| pool.is_dedicated()) {
+        let reason = Reason::Joined { class: target.pod.class(), pool: pool.clone(), cpus: own.cpus.clone() };
+        for cgroup in std::iter::once(&target.cgroups.pod).chain(target.cgroups.containers.values()) {
+            target.set(plan, cgroup, KnobValue::CpuMax(CpuMax::UNLIMITED), &reason);
+        }
+        return;
+    }
+    let mut set = |cgroup: &CgroupPath, limit: Option<MilliCpu>| {
+        if let Some(limit) = limit.filter(|limit| !limit.is_zero()) {
+            target.set(plan, cgroup, KnobValue::CpuMax(CpuMax::for_limit(limit)), &Reason::AsRequested);
+        }
+    };
+    set(&target.cgroups.pod, pod_limit(target.pod, MilliCpu::plus, |container| container.cpu.limit));
+    for (container, cgroup) in target.containers() {
+        set(cgroup, container.cpu.limit);
+    }
+}
+
+/// Kubelet's limit of a pod (`ResourceConfigForPod`): the sum over running containers or the largest init container, if every container
+/// has a limit; else none.
+fn pod_limit<T: Copy + Ord>(pod: &Pod, plus: impl Fn(T, T) -> T, of: impl Fn(&Container) -> Option<T>) -> Option<T> {
+    let each = |init: bool| pod.containers.iter().filter(move |c| (c.kind == ContainerKind::Init) == init).filter_map(&of);
+    if pod.containers.iter().any(|container| of(container).is_none()) {
+        return None;
+    }
+    let running = each(false).reduce(plus);
+    each(true).chain(running).max()
+}
+
+/// The idle class and a quota on the pod of reclaimed containers, the least weight on the containers. The pod has no weight: the kernel
+/// refuses one on an idle cgroup.
+fn squeeze(plan: &mut Plan, target: &Target<'_>, promises: &Promises, supply: &Supply, policy: &KnobPolicy) {
+    let pod = &target.cgroups.pod;
+    target.set(plan, pod, KnobValue::Idle(true), &Reason::IdleClass);
+    let promised = target.pod.reclaimed_cpu();
+    let part = if promises.cpu > supply.cpu { promised.scaled(supply.cpu.get(), promises.cpu.get()) } else { promised };
+    let given = part.max(policy.squeeze_floor);
+    let reason = Reason::Quota { promised, promised_all: promises.cpu, supply: supply.cpu, given };
+    target.set(plan, pod, KnobValue::CpuMax(CpuMax::for_limit(given)), &reason);
+    for (_, cgroup) in target.containers() {
+        target.set(plan, cgroup, KnobValue::Shares(CpuShares::MIN), &Reason::Weight { request: MilliCpu::ZERO });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Memory knobs: what reclaimed pods may hold, what others may, and what the kernel keeps for them.
+
+use super::{KnobPolicy, PodCgroups, Promises, Supply, Target, pod_limit};
+use gleaner_model::{Bytes, CgroupPath, KnobValue, Limit, Plan, Pod, PodUid, QosClass, Reason, Subject};
+use std::collections::BTreeMap;
+
+/// Bounds of a reclaimed pod. It is killed only above what it was promised; when there is less than was promised it is slowed down earlier.
+/// A pod that was promised no memory has its native limits.
+pub(super) fn bound(plan: &mut Plan, target: &Target<'_>, promises: &Promises, supply: &Supply, policy: &KnobPolicy) {
+    let promised = target.pod.reclaimed_memory();
+    if promised.is_zero() {
+        limits(plan, target);
+        return;
+    }
+    let high = promised.share(policy.memory_high);
+    let squeezed = if promises.memory > supply.memory { high.scaled(supply.memory.get(), promises.memory.get()) } else { high };
+    let (high, max) = (Limit::At(squeezed.max(policy.memory_floor).min(promised)), Limit::At(promised));
+    let reason = Reason::MemoryBound { promised, high, max };
+    target.set(plan, &target.cgroups.pod, KnobValue::MemoryHigh(high), &reason);
+    target.set(plan, &target.cgroups.pod, KnobValue::MemoryMax(max), &reason);
+}
+
+/// Kubelet's memory limits.
+pub(super) fn limits(plan: &mut Plan, target: &Target<'_>) {
+    let mut set = |cgroup: &CgroupPath, limit: Option<Bytes>| {
+        if let Some(limit) = limit.filter(|limit| !limit.is_zero()) {
+            target.set(plan, cgroup, KnobValue::MemoryMax(Limit::At(limit)), &Reason::AsRequested);
+        }
+    };
+    set(&target.cgroups.pod, pod_limit(target.pod, Bytes::plus, |container| container.memory.limit));
+    for (container, cgroup) in target.containers() {
+        set(cgroup, container.memory.limit);
+    }
+}
+
+/// Protection of shared and dedicated pods by their requests, and of the cgroups between them and the root of the pods by the sum.
+pub(super) fn protect(plan: &mut Plan, pods: &BTreeMap<PodUid, Pod>, cgroups: &BTreeMap<PodUid, PodCgroups>, policy: &KnobPolicy) {
+    let mut ancestors: BTreeMap<CgroupPath, Bytes> = BTreeMap::new();
+    for (uid, pod) in pods {
+        let (Some(cgroups), QosClass::Shared | QosClass::Dedicated) = (cgroups.get(uid), pod.class()) else { continue };
+        let request = pod.memory_request();
+        if request.is_zero() {
+            continue;
+        }
+        let reason = Reason::MemoryProtected { request };
+        plan.set(cgroups.pod.clone(), KnobValue::MemoryLow(request), Subject::Pod(pod.name.clone()), reason);
+        let within = |cgroup: &CgroupPath| policy.pod_root.as_ref().is_some_and(|root| !cgroup.is_root() && cgroup.is_within(root));
+        let above = std::iter::successors(cgroups.pod.parent(), CgroupPath::parent).take_while(within);
+        for ancestor in above {
+            let sum = ancestors.entry(ancestor).or_default();
+            *sum = sum.plus(request);
+        }
+    }
+    for (cgroup, request) in ancestors {
+        plan.set(cgroup, KnobValue::MemoryLow(request), Subject::Node, Reason::MemoryProtected { request });
+    }
+}

@@ -1,0 +1,100 @@
+//! The topology, prepared for many questions in one solution.
+
+use gleaner_model::{CacheId, CoreId, CpuId, CpuSet, Id, NumaBinding, NumaId, NumaSet, Topology};
+use std::collections::BTreeMap;
+
+/// One core and the part of it that a question is about.
+pub(crate) struct CorePart<'a> {
+    pub(crate) id: CoreId,
+    /// All online threads.
+    pub(crate) all: &'a CpuSet,
+    /// Those asked about.
+    pub(crate) part: CpuSet,
+}
+
+/// The topology with its groups at hand.
+pub(crate) struct Layout<'a> {
+    pub(crate) topology: &'a Topology,
+    pub(crate) online: CpuSet,
+    /// CPUs of each NUMA node that has any.
+    pub(crate) nodes: BTreeMap<NumaId, CpuSet>,
+    /// Threads of the largest core.
+    pub(crate) threads: u32,
+    cores: BTreeMap<CoreId, CpuSet>,
+}
+
+impl<'a> Layout<'a> {
+    pub(crate) fn new(topology: &'a Topology) -> Self {
+        let nodes = topology.nodes().filter(|(_, node)| !node.cpus.is_empty()).map(|(id, node)| (id, node.cpus.clone())).collect();
+        Self { topology, online: topology.cpus(), nodes, threads: topology.threads_per_core(), cores: topology.cores() }
+    }
+
+    /// The cores that these CPUs are on, in the order of their ids.
+    pub(crate) fn cores_of(&self, cpus: &CpuSet) -> Vec<CorePart<'_>> {
+        let mut parts: BTreeMap<CoreId, CpuSet> = BTreeMap::new();
+        for cpu in cpus.iter() {
+            if let Some(info) = self.topology.cpu(cpu) {
+                parts.entry(info.core).or_default().insert(cpu);
+            }
+        }
+        parts.into_iter().filter_map(|(id, part)| Some(CorePart { id, all: self.cores.get(&id)?, part })).collect()
+    }
+
+    /// These CPUs by the L3 cache that they share; those without a known one are one group.
+    pub(crate) fn by_cache(&self, cpus: &CpuSet) -> Vec<CpuSet> {
+        let mut groups: BTreeMap<Option<CacheId>, CpuSet> = BTreeMap::new();
+        for cpu in cpus.iter() {
+            groups.entry(self.cache(cpu)).or_default().insert(cpu);
+        }
+        groups.into_values().collect()
+    }
+
+    /// How many of `cpus` share the L3 cache of `cpu`.
+    pub(crate) fn in_cache_of(&self, cpu: Option<CpuId>, cpus: &CpuSet) -> usize {
+        let Some(cache) = cpu.and_then(|cpu| self.cache(cpu)) else { return 0 };
+        cpus.iter().filter(|other| self.cache(*other) == Some(cache)).count()
+    }
+
+    fn cache(&self, cpu: CpuId) -> Option<CacheId> {
+        self.topology.cpu(cpu).and_then(|info| info.l3)
+    }
+
+    /// How many cores are partly inside and partly outside the set.
+    pub(crate) fn split_cores(&self, cpus: &CpuSet) -> usize {
+        self.cores_of(cpus).iter().filter(|core| core.part.count() < core.all.count()).count()
+    }
+
+    /// How many packages these nodes' CPUs are on.
+    pub(crate) fn packages_of(&self, cpus: &CpuSet) -> u32 {
+        let packages: std::collections::BTreeSet<_> = cpus.iter().filter_map(|cpu| self.topology.cpu(cpu)).map(|i| i.package).collect();
+        u32::try_from(packages.len()).unwrap_or(u32::MAX)
+    }
+
+    /// CPUs of the package that has most.
+    pub(crate) fn largest_package(&self) -> u32 {
+        self.topology.packages().values().map(CpuSet::count).max().unwrap_or(1)
+    }
+
+    /// CPUs of these nodes.
+    pub(crate) fn cpus_of(&self, nodes: &NumaSet) -> CpuSet {
+        self.nodes.iter().filter(|(id, _)| nodes.contains(**id)).fold(CpuSet::new(), |all, (_, cpus)| all.union(cpus))
+    }
+
+    /// The distance between two nodes; nodes of a machine that tells no distances are all alike.
+    pub(crate) fn distance(&self, from: NumaId, to: NumaId) -> u32 {
+        self.topology.distance(from, to).unwrap_or(if from == to { 10 } else { 20 })
+    }
+}
+
+/// The memory nodes for a pod on these CPUs. A bound pod has the memory of its nodes, of a node without memory that of the nearest one
+/// with; any other pod has all memory, since its threads may run far from where its memory was first touched.
+pub(crate) fn mems_for(layout: &Layout<'_>, binding: NumaBinding, cpus: &CpuSet) -> NumaSet {
+    let with_memory = layout.topology.memory_nodes();
+    if binding == NumaBinding::Unbound {
+        return with_memory;
+    }
+    let nearest = |node: NumaId| {
+        if with_memory.contains(node) { Some(node) } else { with_memory.iter().min_by_key(|m| (layout.distance(node, *m), m.index())) }
+    };
+    layout.topology.nodes_of(cpus).iter().filter_map(nearest).collect()
+}

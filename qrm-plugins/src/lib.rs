@@ -1,0 +1,22 @@
+//! Who gets which CPUs, memory nodes and knob values on this node.
+//!
+//! Purpose: pure solvers. [`demands`] says what the pods need, [`place`] cuts the machine into pools, [`knobs`] turns the pools into desired
+//! knob values, [`adopt`] rebuilds the pools from what the kernel says when nothing else is known.
+//!
+//! This crate must not know: files, clocks, cgroup versions, Kubernetes clients. Everything comes in as a value and goes out as one.
+//!
+//! Entry points: [`demands`], [`place`], [`knobs`], [`adopt`].
+
+mod adopt;
+mod demand;
+mod knobs;
+mod layout;
+mod place;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use adopt::adopt;
+pub use demand::{DedicatedDemand, Demands, demands};
+pub use knobs::{KnobPolicy, PodCgroups, Supply, knobs};
+pub use place::{PlacePolicy, Placement, ReserveRule, place, reserved};
