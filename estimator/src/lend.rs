@@ -4,8 +4,8 @@ use crate::need::{Need, PodNeed, gap};
 use crate::policy::Policy;
 use crate::state::Given;
 use gleaner_model::{
-    Assignment, Bytes, ContainerReadings, CpuSet, MemoryReadings, MilliCpu, PodUid, PoolName, QosClass, Reading, Reason, ReclaimRule, Snapshot,
-    Timestamp, Topology,
+    Assignment, Bytes, ContainerReadings, CpuSet, MemoryReadings, MilliCpu, PodUid, PoolName, QosClass, Reading, Reason, ReclaimRule,
+    Snapshot, Timestamp, Topology,
 };
 use std::collections::BTreeMap;
 

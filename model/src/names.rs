@@ -99,6 +99,12 @@ impl PoolName {
         Self(format!("dedicated-{pod}"))
     }
 
+    /// Whether the name is one that Gleaner itself gives to a pool which shared pods cannot join.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.as_str(), "reserve" | "reclaim" | "system") || self.as_str().starts_with("system-") || self.is_dedicated()
+    }
+
     /// Whether the pool belongs to one dedicated pod.
     #[must_use]
     pub fn is_dedicated(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::demand::{DedicatedDemand, Wish, wish};
 use crate::layout::{Layout, mems_for};
-use gleaner_model::{Assignment, CpuSet, NumaBinding, NumaSet, Pod, PodName, PodUid, Pool, PoolName, Reason, Subject, Topology};
+use gleaner_model::{Assignment, CpuSet, NumaBinding, Pod, PodName, PodUid, Pool, PoolName, QosClass, Reason, Subject, Topology};
 use std::collections::BTreeMap;
 
 /// Rebuilds an assignment from the CPUs that each pod is observed to be allowed, as a start for the solver.
@@ -32,7 +32,7 @@ pub fn adopt(
     let (reclaim, shares): (Vec<_>, Vec<_>) = pools.into_iter().partition(|(name, _)| *name == PoolName::reclaim());
     for (name, (cpus, members)) in shares.into_iter().chain(reclaim) {
         // Pools of system pods only join others; the solver makes them anew.
-        let follows = members.iter().any(|uid| pods.get(*uid).is_some_and(|pod| pod.class() == gleaner_model::QosClass::System));
+        let follows = members.iter().any(|uid| pods.get(*uid).is_some_and(|pod| pod.class() == QosClass::System));
         if !follows {
             adopted.pool(name, &cpus, members);
         }
@@ -72,7 +72,7 @@ impl Adopted<'_> {
     fn pool(&mut self, name: PoolName, seen: &CpuSet, members: Vec<&PodUid>) {
         let cpus = seen.intersection(&self.layout.online).difference(&self.taken);
         if !cpus.is_empty() {
-            let mems: NumaSet = self.layout.topology.memory_nodes();
+            let mems = self.layout.topology.memory_nodes();
             self.put(Subject::Pool(name.clone()), name, Pool { cpus, mems }, members);
         }
     }
@@ -92,7 +92,6 @@ mod tests {
     use super::*;
     use crate::fixtures::{by_uid, cpus, machine, pod, uid};
     use crate::{PlacePolicy, demands, place};
-    use gleaner_model::QosClass;
 
     fn seen(pairs: &[(&str, &str)]) -> BTreeMap<PodUid, CpuSet> {
         pairs.iter().map(|(name, set)| (uid(name), cpus(set))).collect()

@@ -50,11 +50,15 @@ pub fn demands(pods: &BTreeMap<PodUid, Pod>, pool_sizes: &BTreeMap<PoolName, u32
     let mut requested: BTreeMap<PoolName, MilliCpu> = BTreeMap::new();
     for (uid, pod) in pods {
         match wish(pod) {
-            Ok(Wish::Dedicated(demand)) => drop(all.dedicated.insert(uid.clone(), demand)),
+            Ok(Wish::Dedicated(demand)) => {
+                all.dedicated.insert(uid.clone(), demand);
+            }
             Ok(Wish::Pool(pool)) => {
                 match pod.class() {
                     QosClass::Reclaimed => all.reclaim_pods += 1,
-                    QosClass::System => drop(all.system.insert(pool.clone(), pod.qos.cpu.pool.clone())),
+                    QosClass::System => {
+                        all.system.insert(pool.clone(), pod.qos.cpu.pool.clone());
+                    }
                     QosClass::Shared | QosClass::Dedicated => {
                         let sum = requested.entry(pool.clone()).or_default();
                         *sum = sum.plus(pod.cpu_request());
@@ -62,7 +66,9 @@ pub fn demands(pods: &BTreeMap<PodUid, Pod>, pool_sizes: &BTreeMap<PoolName, u32
                 }
                 all.members.insert(uid.clone(), pool);
             }
-            Err(cause) => drop(all.refused.insert(uid.clone(), cause)),
+            Err(cause) => {
+                all.refused.insert(uid.clone(), cause);
+            }
         }
     }
     let size = |(pool, request): (PoolName, MilliCpu)| {
@@ -86,7 +92,7 @@ pub(crate) fn wish(pod: &Pod) -> Result<Wish, String> {
         (QosClass::Dedicated, _) => dedicated(pod).map(Wish::Dedicated),
         (QosClass::Reclaimed, _) => Ok(Wish::Pool(PoolName::reclaim())),
         (QosClass::Shared, None) => Ok(Wish::Pool(PoolName::share())),
-        (QosClass::Shared, Some(pool)) if is_own(pool) => {
+        (QosClass::Shared, Some(pool)) if pool.is_built_in() => {
             Err(format!("cpuset_pool {pool:?} is a name that Gleaner keeps for itself", pool = pool.as_str()))
         }
         (QosClass::Shared, Some(pool)) => Ok(Wish::Pool(pool.clone())),
@@ -117,12 +123,6 @@ fn dedicated(pod: &Pod) -> Result<DedicatedDemand, String> {
 }
 
 const SYSTEM: &str = "system";
-
-/// Names of pools that no shared pod may ask for, since their CPUs follow other rules.
-fn is_own(pool: &PoolName) -> bool {
-    let name = pool.as_str();
-    [PoolName::reserve(), PoolName::reclaim()].contains(pool) || pool.is_dedicated() || name == SYSTEM || name.starts_with("system-")
-}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]

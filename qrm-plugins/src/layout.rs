@@ -1,7 +1,7 @@
 //! The topology, prepared for many questions in one solution.
 
 use gleaner_model::{CacheId, CoreId, CpuId, CpuSet, Id, NumaBinding, NumaId, NumaSet, Topology};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One core and the part of it that a question is about.
 pub(crate) struct CorePart<'a> {
@@ -64,9 +64,9 @@ impl<'a> Layout<'a> {
         self.cores_of(cpus).iter().filter(|core| core.part.count() < core.all.count()).count()
     }
 
-    /// How many packages these nodes' CPUs are on.
+    /// How many packages these CPUs are on.
     pub(crate) fn packages_of(&self, cpus: &CpuSet) -> u32 {
-        let packages: std::collections::BTreeSet<_> = cpus.iter().filter_map(|cpu| self.topology.cpu(cpu)).map(|i| i.package).collect();
+        let packages: BTreeSet<_> = cpus.iter().filter_map(|cpu| self.topology.cpu(cpu)).map(|i| i.package).collect();
         u32::try_from(packages.len()).unwrap_or(u32::MAX)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::AgentError;
 use std::fs::OpenOptions;
+use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -15,7 +16,7 @@ pub(super) fn start(file: Option<PathBuf>) -> Result<(), AgentError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).without_time();
     match file {
-        None => builder.with_writer(std::io::stderr).init(),
+        None => builder.with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init(),
         Some(path) => {
             if let Some(folder) = path.parent() {
                 let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);

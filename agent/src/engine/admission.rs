@@ -79,14 +79,11 @@ fn lent(pod: &Pod, sums: Sums, estimate: Option<&Estimate>) -> Result<(), String
     let Some(estimate) = estimate else { return Err("what can be lent is not known yet".to_owned()) };
     let (cpu, memory) = (pod.reclaimed_cpu(), pod.reclaimed_memory());
     if sums.reclaimed_cpu.plus(cpu) > estimate.cpu {
-        return Err(format!(
-            "wants {cpu} of reclaimed CPU, but {} of the {} lent is promised to other pods",
-            sums.reclaimed_cpu, estimate.cpu
-        ));
+        return Err(format!("wants {cpu} of reclaimed CPU: {} can be lent, of which {} is promised", estimate.cpu, sums.reclaimed_cpu));
     }
     if sums.reclaimed_memory.plus(memory) > estimate.memory {
         let [memory, used, all] = [memory, sums.reclaimed_memory, estimate.memory].map(Bytes::rounded);
-        return Err(format!("wants {memory} of reclaimed memory, but {used} of the {all} lent is promised to other pods"));
+        return Err(format!("wants {memory} of reclaimed memory: {all} can be lent, of which {used} is promised"));
     }
     Ok(())
 }

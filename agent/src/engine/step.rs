@@ -119,7 +119,8 @@ impl Engine {
     fn make_plan(&self) -> gleaner_model::Plan {
         let supply = self.supply();
         let live = self.runtime.live();
-        let mut plan = knobs(&self.topology, &live, &self.runtime.cgroups(), &self.assignment, &supply, &self.config.knobs);
+        let policy = gleaner_qrm_plugins::KnobPolicy { pod_root: Some(self.config.kubepods()), ..self.config.knobs.clone() };
+        let mut plan = knobs(&self.topology, &live, &self.runtime.cgroups(), &self.assignment, &supply, &policy);
         self.runtime.plan_classes(&mut plan);
         plan
     }

@@ -40,6 +40,17 @@ fn gauges(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, v
     }
 }
 
+/// Registers one gauge, if its value is known.
+fn gauge(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, value: Option<f64>) {
+    let Some(value) = value else { return };
+    let gauge = Gauge::<f64, AtomicU64>::default();
+    gauge.set(value);
+    match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, gauge),
+        None => registry.register(name, help, gauge),
+    }
+}
+
 fn cores(milli: gleaner_model::MilliCpu) -> f64 {
     // More milli-CPUs than a u32 holds are four million CPUs.
     f64::from(u32::try_from(milli.get()).unwrap_or(u32::MAX)) / 1000.0
@@ -53,18 +64,18 @@ fn bytes(bytes: gleaner_model::Bytes) -> f64 {
 }
 
 fn node(state: &NodeState, registry: &mut Registry) {
-    let usage = state.cpu_usage.map(|usage| (Labels::new(), cores(usage)));
-    gauges(registry, "node_cpu_usage_cores", "CPU time per time of everything on the node", None, usage);
+    let usage = state.cpu_usage.map(cores);
+    gauge(registry, "node_cpu_usage_cores", "CPU time per time of everything on the node", None, usage);
     let lent = state.estimate.as_ref();
-    gauges(registry, "reclaimable_cpu_cores", "CPU that can be lent", None, lent.map(|e| (Labels::new(), cores(e.cpu))));
-    gauges(registry, "reclaimable_memory", "Memory that can be lent", Some(Unit::Bytes), lent.map(|e| (Labels::new(), bytes(e.memory))));
+    gauge(registry, "reclaimable_cpu_cores", "CPU that can be lent", None, lent.map(|e| cores(e.cpu)));
+    gauge(registry, "reclaimable_memory", "Memory that can be lent", Some(Unit::Bytes), lent.map(|e| bytes(e.memory)));
     let health = state.health.iter().map(|(part, h)| (vec![("part", part.clone())], if h.problem.is_none() { 1.0 } else { 0.0 }));
     gauges(registry, "part_healthy", "1 when the part works, 0 when it is degraded", None, health);
     let ticks: Counter = Counter::default();
     ticks.inc_by(state.ticks);
     registry.register("ticks", "Samples handled since the agent started", ticks);
     let refused = f64::from(u32::try_from(state.refused.len()).unwrap_or(u32::MAX));
-    gauges(registry, "refused_manifests", "Manifests that cannot be run", None, [(Labels::new(), refused)]);
+    gauge(registry, "refused_manifests", "Manifests that cannot be run", None, Some(refused));
 }
 
 fn pods(state: &NodeState, registry: &mut Registry) {

@@ -90,7 +90,7 @@ fn pools(state: &NodeState) -> String {
             let size = MilliCpu::from_cpus(pool.cpus.count());
             let why = pool.decisions.iter().rev().find(|d| matches!(d.reason, Reason::Placed { .. } | Reason::PoolSize { .. }));
             vec![
-                name.to_string(),
+                name_of(state, name),
                 filled(pool.cpus.to_string()),
                 filled(pool.mems.to_string()),
                 pool.pods.to_string(),
@@ -100,6 +100,12 @@ fn pools(state: &NodeState) -> String {
         })
         .collect();
     if rows.is_empty() { String::new() } else { table(&["POOL", "CPUS", "MEMS", "PODS", "USAGE", "WHY"], &rows) }
+}
+
+/// A pool's name; that of a dedicated pod's pool is told by its pod, since nobody knows uids.
+fn name_of(state: &NodeState, pool: &gleaner_model::PoolName) -> String {
+    let owner = state.pods.iter().find(|p| p.pool.as_ref() == Some(pool)).filter(|_| pool.is_dedicated());
+    owner.map_or_else(|| pool.to_string(), |pod| format!("of {}", pod.name))
 }
 
 fn reclaimable(state: &NodeState) -> String {

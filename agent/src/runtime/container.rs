@@ -5,6 +5,7 @@ use crate::manifest::{ContainerRun, RestartPolicy};
 use gleaner_host::cgroup::Layout;
 use gleaner_host::process;
 use gleaner_model::{CgroupPath, PodName, Timestamp};
+use nix::sys::signal::Signal;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
@@ -86,7 +87,7 @@ impl RunningContainer {
             None => Exit::Unknown,
         };
         // A container ends with its first process; a failure to kill the rest is met again when its cgroup is removed.
-        let _ = process::kill(layout, &self.cgroup);
+        let _ = process::signal(layout, &self.cgroup, Signal::SIGKILL);
         Some(exit)
     }
 

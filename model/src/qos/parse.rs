@@ -168,6 +168,10 @@ fn out_of_place(spec: &QosSpec, errors: &mut Vec<QosError>) {
     {
         refuse(annotation::CPU_ENHANCEMENT, "cpuset_pool", pool.to_string(), "shared_cores and system_cores");
     }
+    if let Some(pool) = spec.cpu.pool.as_ref().filter(|pool| class == QosClass::Shared && pool.is_built_in()) {
+        let meant = "system_cores; shared_cores pods choose another name";
+        refuse(annotation::CPU_ENHANCEMENT, "cpuset_pool", pool.to_string(), meant);
+    }
     if let Some(tolerance) = spec.cpu.suppression_tolerance
         && class != QosClass::Reclaimed
     {

@@ -88,6 +88,10 @@ fn what_is_wrong_is_named_with_key_and_value() {
             ],
             vec!["cpuset_pool is \"x\"", "full_pcpus_pairing is \"true\", which contradicts numa_exclusive"],
         ),
+        (
+            vec![(annotation::CPU_ENHANCEMENT, r#"{"cpuset_pool":"reclaim"}"#)],
+            vec!["cpuset_pool is \"reclaim\", but a shared_cores pod cannot"],
+        ),
         (vec![(annotation::CPU_ENHANCEMENT, r#"{"suppression_tolerance_rate":1.2}"#)], vec!["it is for reclaimed_cores"]),
     ] {
         let got = messages(parse(&pairs));

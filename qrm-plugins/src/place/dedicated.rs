@@ -4,7 +4,7 @@ use super::Context;
 use super::nodes::{rounds, split, width};
 use super::take::{Wanted, capacity, give_back, take_from_node};
 use crate::demand::DedicatedDemand;
-use gleaner_model::{CpuId, CpuSet, Id, NumaBinding, NumaId, NumaPlacement, NumaSet, PodUid, PoolName};
+use gleaner_model::{CpuId, CpuSet, Id, MilliCpu, NumaBinding, NumaId, NumaPlacement, NumaSet, PodUid, PoolName};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -45,15 +45,15 @@ pub(super) fn place(context: &Context<'_>) -> Dedicated {
     let mut order: Vec<(&PodUid, &DedicatedDemand)> = context.demands.dedicated.iter().collect();
     order.sort_by_key(|(uid, demand)| (Reverse(demand.cpus), &demand.name, *uid));
     let mut done = Dedicated::default();
-    let (kept, new): (Vec<_>, Vec<_>) = order.into_iter().partition(|(uid, demand)| match keep(context, &done, uid, demand) {
-        Some(cpus) => {
-            done.given.insert((*uid).clone(), cpus);
-            true
+    let mut waiting = Vec::new();
+    for (uid, demand) in order {
+        match keep(context, &done, uid, demand) {
+            Some(cpus) => {
+                done.given.insert(uid.clone(), cpus);
+            }
+            None => waiting.push((uid, demand)),
         }
-        None => false,
-    });
-    drop(kept);
-    let mut waiting = new;
+    }
     // Until a round places nobody: then asking again with the outcome as the start refuses the same pods, so that nothing flaps.
     loop {
         let before = waiting.len();
@@ -231,7 +231,7 @@ pub(super) fn rule(context: &Context<'_>, demand: &DedicatedDemand, cpus: &CpuSe
     if layout.split_cores(cpus) == 0 {
         rule.push_str(", whole cores");
     }
-    if demand.request != gleaner_model::MilliCpu::from_cpus(demand.cpus) {
+    if demand.request != MilliCpu::from_cpus(demand.cpus) {
         rule.push_str(&format!("; request {} rounded up to {} CPUs", demand.request, demand.cpus));
     }
     rule

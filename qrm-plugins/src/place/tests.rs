@@ -369,3 +369,13 @@ fn a_pool_grows_on_its_own_nodes_before_nearer_ones() {
     let after = solve(&topology, &start, &pods, &[("share", 4)], &PlacePolicy::default());
     assert_eq!(after.assignment.cpus_of(&PoolName::share()), cpus("0-1,4-5"));
 }
+
+#[test]
+fn a_policy_is_read_as_it_is_configured_and_typing_errors_are_refused() {
+    let read = |text: &str| serde_json::from_str::<PlacePolicy>(text);
+    assert_eq!(read("{}").unwrap(), PlacePolicy::default());
+    assert_eq!(read(r#"{"reserve":{"count":2}}"#).unwrap(), reserve(2));
+    let all = PlacePolicy { reserve: ReserveRule::Cpus(cpus("0,4")), overlap_share: true, min_share_cpus: 2 };
+    assert_eq!(read(r#"{"reserve":{"cpus":"0,4"},"overlapShare":true,"minShareCpus":2}"#).unwrap(), all);
+    assert!(read(r#"{"overlapshare":true}"#).is_err());
+}
