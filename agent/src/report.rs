@@ -66,6 +66,8 @@ pub(crate) struct PodState {
     /// Where it is in its life.
     #[serde(flatten)]
     pub(crate) phase: Phase,
+    /// What is wrong with its containers.
+    pub(crate) trouble: Option<String>,
     /// Its pool.
     pub(crate) pool: Option<PoolName>,
     /// CPUs that the kernel lets it run on; while that is not known, those of its pool.

@@ -54,7 +54,10 @@ pub(crate) fn sizes(
         let requested = members.requested;
         let demand = members.need.missing.is_empty().then_some(members.need.known);
         let mut cpus = 0;
-        if members.pods > 0 {
+        if members.pods == 0 {
+            // Known to have needed nothing: what the pool has been given beyond need is no size to keep.
+            after.insert(name.clone(), Sizes::default());
+        } else {
             let sizes = before.get(&name).cloned().unwrap_or_else(|| Sizes::from_size(assignment.cpus_of(&name).count()));
             let known = members.need.known.ceil_cpus();
             let needed = if demand.is_some() { known } else { known.max(sizes.current().unwrap_or(requested.ceil_cpus())) };

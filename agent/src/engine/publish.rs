@@ -14,7 +14,7 @@ impl Engine {
     /// Publishes what is known now.
     pub(super) fn publish(&self, now: Timestamp) {
         let sample = self.sample.as_ref();
-        let mut pods: Vec<PodState> = self.runtime.pods().iter().map(|(uid, pod)| self.pod_state(uid, pod)).collect();
+        let mut pods: Vec<PodState> = self.runtime.pods().iter().map(|(uid, pod)| self.pod_state(uid, pod, now)).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name).then(a.uid.cmp(&b.uid)));
         let refused = self.manifests.iter().filter_map(|m| Some((m.source.clone(), m.pod.as_ref().err()?.clone()))).collect();
         let mut decisions: Vec<_> = self.recorder.last().rev().take(SHOWN).cloned().collect();
@@ -33,7 +33,7 @@ impl Engine {
             ticks: self.ticks,
             cpus: self.topology.cpus(),
             cpu_usage: sample.and_then(|s| s.node.cpu_usage.value().copied()),
-            memory: self.topology.memory(),
+            memory: self.inventory.total_memory,
             pools: self.assignment.pools.keys().map(|name| (name.clone(), self.pool_state(name))).collect(),
             pods,
             refused,
@@ -54,7 +54,7 @@ impl Engine {
         (!known.is_empty()).then(|| known.into_iter().sum())
     }
 
-    fn pod_state(&self, uid: &PodUid, running: &RunningPod) -> PodState {
+    fn pod_state(&self, uid: &PodUid, running: &RunningPod, now: Timestamp) -> PodState {
         let pod = &running.spec().pod;
         let held = running.holds_resources();
         let readings = self.readings(uid).filter(|_| held);
@@ -68,6 +68,7 @@ impl Engine {
             uid: uid.clone(),
             class: pod.class(),
             phase: running.phase().clone(),
+            trouble: running.trouble(now),
             pool: pool.map(|(name, _)| name.clone()),
             cpus: cpus.filter(|c| !c.is_empty()).or_else(|| pool.map(|(_, p)| p.cpus.clone())).unwrap_or_default(),
             mems: pool.map(|(_, p)| p.mems.clone()).unwrap_or_default(),

@@ -44,7 +44,7 @@ impl Engine {
         self.estimator = state;
         let capacity = MilliCpu::from_cpus(self.topology.cpus().count()).get();
         self.recorder.record_figure(now, Subject::Node, estimate.cpu_reason.clone(), figures::cpu, capacity);
-        self.recorder.record_figure(now, Subject::Node, estimate.memory_reason.clone(), figures::memory, self.topology.memory().get());
+        self.recorder.record_figure(now, Subject::Node, estimate.memory_reason.clone(), figures::memory, self.inventory.total_memory.get());
         for (pool, demand) in &estimate.pools {
             self.recorder.record_figure(now, Subject::Pool(pool.clone()), demand.reason.clone(), figures::pool, 0);
         }
@@ -97,7 +97,7 @@ impl Engine {
     fn allocatable(&self) -> Allocatable {
         let reserve = self.assignment.cpus_of(&gleaner_model::PoolName::reserve()).count();
         let cpu = MilliCpu::from_cpus(self.topology.cpus().count()).minus(MilliCpu::from_cpus(reserve));
-        Allocatable { cpu, memory: self.topology.memory().minus(self.config.estimator.memory_reserve) }
+        Allocatable { cpu, memory: self.inventory.total_memory.minus(self.config.estimator.memory_reserve) }
     }
 
     /// Stores the promises, then writes what differs. Without a stored promise nothing is written: a restarted agent would not know it.

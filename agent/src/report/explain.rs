@@ -16,6 +16,7 @@ pub(crate) fn explain(state: &NodeState, name: &str, now: Timestamp) -> Result<S
     let mut text = format!("{} is {} and {}", pod.name, pod.class, pod.phase);
     text.push_str(&pod.phase.why().map(|why| format!(": {why}")).unwrap_or_default());
     text.push('\n');
+    text.push_str(&pod.trouble.as_ref().map(|trouble| format!("{trouble}\n")).unwrap_or_default());
     match &pod.pool {
         // Writing to a String cannot fail.
         Some(pool) => drop(writeln!(text, "it is in pool {pool}, on CPUs {} and memory nodes {}", pod.cpus, pod.mems)),

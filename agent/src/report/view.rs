@@ -65,7 +65,7 @@ fn pods(state: &NodeState) -> String {
 
 fn pod(pod: &PodState) -> Vec<String> {
     // Evictions and refusals are long; the page has the beginning and `gleaner explain` the whole.
-    let note = pod.phase.why().map(str::to_owned).or_else(|| (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts)));
+    let note = pod.phase.why().map(str::to_owned).or_else(|| pod.trouble.clone());
     vec![
         pod.name.clone(),
         pod.class.to_string(),

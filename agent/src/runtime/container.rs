@@ -37,11 +37,13 @@ pub(super) struct RunningContainer {
     pub(super) cgroup: CgroupPath,
     pub(super) state: State,
     pub(super) restarts: u32,
+    /// How it ended the last time, in words.
+    pub(super) last_end: Option<String>,
 }
 
 impl RunningContainer {
     pub(super) fn new(run: ContainerRun, cgroup: CgroupPath) -> Self {
-        Self { run, cgroup, state: State::Waiting { until: Timestamp::default() }, restarts: 0 }
+        Self { run, cgroup, state: State::Waiting { until: Timestamp::default() }, restarts: 0, last_end: None }
     }
 
     /// Whether the containers after it may start.
@@ -103,6 +105,16 @@ impl RunningContainer {
             }
             Next::Again(_) | Next::Done => State::Ended { exit },
         };
+    }
+
+    /// How it ended and when it runs again, while it waits for that; afterwards how often it was started again.
+    pub(super) fn trouble(&self, now: Timestamp) -> Option<String> {
+        let last = self.last_end.as_deref().filter(|_| self.restarts > 0)?;
+        match self.state {
+            State::Waiting { until } => Some(format!("{last}; starts again in {} s", until.since(now).as_secs())),
+            State::Running { .. } => Some(format!("{} restarts, last: {last}", self.restarts)),
+            State::Ended { .. } => None,
+        }
     }
 
     /// How it ended, in words; for a command that could not be run, with the reason from its log.

@@ -70,6 +70,12 @@ impl RunningPod {
         self.containers.iter().map(|c| c.restarts).sum()
     }
 
+    /// What is wrong with containers that wait to be started again, or that were.
+    pub(crate) fn trouble(&self, now: Timestamp) -> Option<String> {
+        let lines: Vec<String> = self.containers.iter().filter_map(|c| c.trouble(now)).collect();
+        (self.phase == Phase::Running && !lines.is_empty()).then(|| lines.join("; "))
+    }
+
     /// Whether it was admitted and has not ended.
     pub(crate) fn holds_resources(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Ending { .. })
@@ -88,7 +94,9 @@ impl RunningPod {
     }
 
     pub(super) fn keep_waiting(&mut self, why: &str) -> bool {
-        let news = !matches!(&self.phase, Phase::Pending { why: old } if old == why);
+        // What comes before a colon says which rule stops the pod; the numbers after it change with every tick.
+        let rule = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+        let news = !matches!(&self.phase, Phase::Pending { why: old } if rule(old) == rule(why));
         self.phase = Phase::Pending { why: why.to_owned() };
         news
     }
@@ -182,6 +190,7 @@ impl RunningPod {
         for container in &mut self.containers {
             let Some(exit) = container.ended(layout) else { continue };
             let what = container.describe(exit, logs, &self.spec.pod.name);
+            container.last_end = Some(what.clone());
             happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what }));
             container.settle(exit, stay, now);
         }
@@ -193,6 +202,7 @@ impl RunningPod {
                 let what = match container.start(logs, &self.spec.pod.name, now) {
                     Ok(()) => format!("container {} started", container.run.name),
                     Err(cause) => {
+                        container.last_end = Some(format!("container {}: {cause}", container.run.name));
                         container.settle(Exit::Unknown, false, now);
                         format!("container {}: {cause}", container.run.name)
                     }

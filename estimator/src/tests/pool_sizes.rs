@@ -110,5 +110,15 @@ fn a_pool_without_pods_is_dropped_at_once() {
     let (_, state) = estimate(&with, &machine(), &Assignment::default(), &policy(), &State::default());
     let (after, state) = estimate(&snapshot(NOW + 1, 0, &[]), &machine(), &Assignment::default(), &policy(), &state);
     assert_eq!(sizes(&after), [("share", 0, Some(0), 0)]);
-    assert!(state.pools.is_empty() && state.seen.is_empty(), "{state:?}");
+    assert!(!state.pools.contains_key(&pool("web")) && state.seen.is_empty(), "{state:?}");
+}
+
+#[test]
+fn leftover_cpus_that_an_empty_pool_was_given_are_no_size_to_keep() {
+    let (_, state) = estimate(&snapshot(NOW, 0, &[]), &machine(), &Assignment::default(), &policy(), &State::default());
+    let all = Pool { cpus: machine().cpus(), ..Pool::default() };
+    let leftover = Assignment { pools: BTreeMap::from([(PoolName::share(), all)]), members: BTreeMap::new() };
+    let first_pod = snapshot(NOW + 1, 0, &[(pod("a", QosClass::Shared, 800), used(300))]);
+    let (after, _) = estimate(&first_pod, &machine(), &leftover, &policy(), &state);
+    assert_eq!(after.pools[&PoolName::share()].cpus, 1, "{}", after.pools[&PoolName::share()].reason);
 }
