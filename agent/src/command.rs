@@ -31,21 +31,20 @@ pub(crate) fn agent(args: &AgentArgs) -> Result<ExitCode, AgentError> {
 
 async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentError> {
     let (socket, listen, manifests) = (config.socket.clone(), config.listen, config.standalone.manifests.clone());
-    let Started { engine, events, sender, state } = engine::start(config, args.config.config.clone())?;
+    let Started { engine, events, sender } = engine::start(config, args.config.config.clone())?;
     engine::feed(&sender, manifests)?;
     // Without its socket the agent still isolates; the problem is in the log and, where TCP is asked for, in /healthz.
     let problems = [
-        http::serve_unix(&socket, state.clone()).err(),
+        http::serve_unix(&socket, sender.clone()).err(),
         match listen {
-            Some(address) => http::serve_tcp(address, state.clone()).await.err(),
+            Some(address) => http::serve_tcp(address, sender.clone()).await.err(),
             None => None,
         },
     ];
     for problem in problems.into_iter().flatten() {
         let _ = sender.send(engine::Event::PartFailed { part: "endpoint", problem: problem.to_string() }).await;
     }
-    drop(sender);
-    let view = args.view.then(|| tokio::spawn(live::follow(state)));
+    let view = args.view.then(|| tokio::spawn(live::follow(sender)));
     let left = engine.run(events).await;
     if let Some(view) = view {
         view.abort();

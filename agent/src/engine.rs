@@ -8,14 +8,13 @@ mod start;
 mod step;
 mod stop;
 
-pub(crate) use event::Event;
+pub(crate) use event::{Event, ask};
 pub(crate) use start::{Started, feed, start};
 
 use crate::config::Config;
 use crate::health::Health;
 use crate::manifest::Manifest;
 use crate::recorder::Recorder;
-use crate::report::NodeState;
 use crate::runtime::Runtime;
 use crate::store::Store;
 use gleaner_estimator::Estimate;
@@ -25,11 +24,11 @@ use gleaner_host::clock;
 use gleaner_host::node::Inventory;
 use gleaner_host::psi::Watcher;
 use gleaner_host::sampler::{Sample, Sampler};
-use gleaner_model::{Assignment, Plan, Subject, Topology};
+use gleaner_model::{Assignment, KnobId, Plan, Subject, Topology};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Everything that the agent knows and holds. It lives on one thread.
 pub(crate) struct Engine {
@@ -50,13 +49,15 @@ pub(crate) struct Engine {
     eviction: gleaner_eviction::State,
     estimate: Option<Estimate>,
     sample: Option<Sample>,
+    /// What was asked of the kernel in the last tick.
     plan: Plan,
+    /// Knobs of it that were not written.
+    unwritten: BTreeSet<KnobId>,
     pressure_fired: bool,
     stopping: bool,
     recorder: Recorder,
     health: Health,
     ticks: u64,
-    published: watch::Sender<Arc<NodeState>>,
     /// Held so that no second agent works on the same node.
     _locks: Vec<gleaner_host::lock::Lock>,
 }
@@ -93,8 +94,9 @@ impl Engine {
             Event::ContainerEnded => {
                 let happenings = self.runtime.advance(&mut self.arbiter, now);
                 self.record_all(happenings, now);
-                self.publish(now);
             }
+            // Who asked and went away is nobody to answer.
+            Event::StateAsked(answer) => drop(answer.send(Box::new(self.state(now)))),
             Event::ConfigurationChanged => self.reload(now),
             Event::PartFailed { part, problem } => self.note(part, Some(problem), now),
             Event::Shutdown => self.begin_stop(now),

@@ -5,69 +5,64 @@ mod peer;
 
 pub(crate) use client::fetch_state;
 
+use crate::engine::{Event, ask};
 use crate::error::AgentError;
-use crate::report::{NodeState, metrics};
+use crate::report::metrics;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use gleaner_host::clock;
 use nix::unistd::geteuid;
 use peer::OwnerOnly;
 use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
-type Shared = watch::Receiver<Arc<NodeState>>;
-
-/// A state older than this means that the event loop hangs.
-const STALE: Duration = Duration::from_secs(60);
+/// The event loop, which makes the state.
+type Shared = mpsc::Sender<Event>;
 
 /// What the endpoint answers.
-pub(crate) fn router(state: Shared) -> Router {
-    Router::new().route("/healthz", get(healthz)).route("/metrics", get(openmetrics)).route("/state", get(json)).with_state(state)
+pub(crate) fn router(event_loop: Shared) -> Router {
+    Router::new().route("/healthz", get(healthz)).route("/metrics", get(openmetrics)).route("/state", get(json)).with_state(event_loop)
 }
 
 /// One line a part. A degraded part leaves the status at 200, since a restart would not mend it; a hanging loop does not.
-async fn healthz(State(state): State<Shared>) -> Response {
-    let state = state.borrow().clone();
-    let age = clock::now().since(state.at);
-    let mut text = String::new();
-    for (part, health) in &state.health {
-        match &health.problem {
-            None => text.push_str(&format!("ok {part}\n")),
-            Some(problem) => text.push_str(&format!("degraded {part}: {problem}\n")),
-        }
-    }
-    if age > STALE {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("no tick for {} s\n{text}", age.as_secs())).into_response();
-    }
-    text.into_response()
+async fn healthz(State(event_loop): State<Shared>) -> Response {
+    let Some(state) = ask(&event_loop).await else { return hanging() };
+    let line = |(part, health): (&String, &crate::health::PartHealth)| match &health.problem {
+        None => format!("ok {part}\n"),
+        Some(problem) => format!("degraded {part}: {problem}\n"),
+    };
+    state.health.iter().map(line).collect::<String>().into_response()
 }
 
-async fn openmetrics(State(state): State<Shared>) -> Response {
-    let state = state.borrow().clone();
+async fn openmetrics(State(event_loop): State<Shared>) -> Response {
+    let Some(state) = ask(&event_loop).await else { return hanging() };
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics::text(&state)).into_response()
 }
 
-async fn json(State(state): State<Shared>) -> Response {
-    let state = state.borrow().clone();
-    axum::Json(&*state).into_response()
+async fn json(State(event_loop): State<Shared>) -> Response {
+    match ask(&event_loop).await {
+        Some(state) => axum::Json(&*state).into_response(),
+        None => hanging(),
+    }
+}
+
+fn hanging() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the event loop does not answer\n").into_response()
 }
 
 /// Serves on a unix socket that only its owner can open.
 ///
 /// # Errors
 /// When the folder or an existing socket belongs to someone else, or the socket is in use.
-pub(crate) fn serve_unix(path: &Path, state: Shared) -> Result<(), AgentError> {
+pub(crate) fn serve_unix(path: &Path, event_loop: Shared) -> Result<(), AgentError> {
     let listener = bind(path)?;
-    let router = router(state);
+    let router = router(event_loop);
     tokio::spawn(async move { axum::serve(OwnerOnly(listener), router).await });
     Ok(())
 }
@@ -76,9 +71,9 @@ pub(crate) fn serve_unix(path: &Path, state: Shared) -> Result<(), AgentError> {
 ///
 /// # Errors
 /// When the address is in use.
-pub(crate) async fn serve_tcp(address: SocketAddr, state: Shared) -> Result<(), AgentError> {
+pub(crate) async fn serve_tcp(address: SocketAddr, event_loop: Shared) -> Result<(), AgentError> {
     let listener = TcpListener::bind(address).await.map_err(|e| AgentError::io("listen on", Path::new(&address.to_string()), e))?;
-    let router = router(state);
+    let router = router(event_loop);
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(())
 }

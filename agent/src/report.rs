@@ -119,7 +119,8 @@ pub(crate) struct PoolState {
 }
 
 impl NodeState {
-    /// Before the first tick.
+    /// Of a node of which nothing is known.
+    #[cfg(test)]
     pub(crate) fn empty(at: Timestamp) -> Self {
         Self {
             at,

@@ -6,7 +6,7 @@ use crate::names::CgroupPath;
 use crate::reason::Reason;
 use crate::units::{Bytes, Limit, Micros, MilliCpu};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What can be set on a cgroup.
@@ -207,6 +207,13 @@ impl Plan {
         // `CpusetCpus` is the first kind, so the range begins with the cgroup's first knob.
         let first = KnobId { cgroup: cgroup.clone(), kind: KnobKind::CpusetCpus };
         self.knobs.range(first..).take_while(move |(id, _)| id.cgroup == *cgroup)
+    }
+
+    /// The knobs that are not in an earlier plan with the same value, and those in `again`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self, again: &BTreeSet<KnobId>) -> Self {
+        let due = |id: &KnobId, desired: &Desired| again.contains(id) || earlier.get(id).is_none_or(|old| old.value != desired.value);
+        Self { knobs: self.knobs.iter().filter(|(id, d)| due(id, d)).map(|(id, d)| (id.clone(), d.clone())).collect() }
     }
 
     /// What one knob should hold.

@@ -1,6 +1,7 @@
 //! The page that draws itself again each second.
 
 use super::{REDRAW, say};
+use crate::engine::{Event, ask};
 use crate::error::AgentError;
 use crate::http;
 use crate::report::{NodeState, draw};
@@ -8,9 +9,8 @@ use gleaner_host::clock;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use terminal_size::{Height, Width, terminal_size};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
 /// Wide enough for every column where nobody's window bounds it.
 const UNBOUNDED: usize = 4096;
@@ -28,10 +28,9 @@ fn window() -> Option<(usize, usize)> {
 }
 
 /// Draws the agent's own state until it is stopped.
-pub(super) async fn follow(state: watch::Receiver<Arc<NodeState>>) {
-    loop {
-        let now = state.borrow().clone();
-        show(&now);
+pub(super) async fn follow(event_loop: mpsc::Sender<Event>) {
+    while let Some(state) = ask(&event_loop).await {
+        show(&state);
         tokio::time::sleep(REDRAW).await;
     }
 }

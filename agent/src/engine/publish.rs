@@ -5,22 +5,21 @@ use crate::report::{KnobState, NodeState, PodState, PoolState};
 use crate::runtime::RunningPod;
 use gleaner_host::cgroup::Mode;
 use gleaner_model::{Bytes, CpuSet, MilliCpu, PodReadings, PodUid, QosClass, Subject, Timestamp};
-use std::sync::Arc;
 
 /// Decisions that the state carries; the rest is with each pod and pool.
 const SHOWN: usize = 32;
 
 impl Engine {
-    /// Publishes what is known now.
-    pub(super) fn publish(&self, now: Timestamp) {
+    /// What is known now.
+    pub(super) fn state(&self, now: Timestamp) -> NodeState {
         let sample = self.sample.as_ref();
         let mut pods: Vec<PodState> = self.runtime.pods().iter().map(|(uid, pod)| self.pod_state(uid, pod, now)).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name).then(a.uid.cmp(&b.uid)));
         let refused = self.manifests.iter().filter_map(|m| Some((m.source.clone(), m.pod.as_ref().err()?.clone()))).collect();
         let mut decisions: Vec<_> = self.recorder.last().rev().take(SHOWN).cloned().collect();
         decisions.reverse();
-        let state = NodeState {
-            at: now,
+        NodeState {
+            at: sample.map_or(now, |s| s.at),
             node: self.inventory.hostname.clone(),
             shadow: self.config.shadow,
             stopping: self.stopping,
@@ -41,8 +40,7 @@ impl Engine {
             decisions,
             decision_counts: self.recorder.counts().iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect(),
             health: self.health.parts(),
-        };
-        self.published.send_replace(Arc::new(state));
+        }
     }
 
     fn readings(&self, uid: &PodUid) -> Option<&PodReadings> {

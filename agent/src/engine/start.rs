@@ -6,7 +6,6 @@ use crate::error::AgentError;
 use crate::health::Health;
 use crate::manifest::{self, FolderEvent};
 use crate::recorder::Recorder;
-use crate::report::NodeState;
 use crate::runtime::Runtime;
 use crate::store::{Loaded, Store, machine_id};
 use gleaner_host::arbiter::Arbiter;
@@ -19,17 +18,15 @@ use gleaner_host::{HostError, clock, topology};
 use gleaner_model::{Assignment, Plan, Timestamp};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// What a started engine is driven and watched by.
 pub(crate) struct Started {
     pub(crate) engine: Engine,
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) sender: mpsc::Sender<Event>,
-    pub(crate) state: watch::Receiver<Arc<NodeState>>,
 }
 
 /// Room for what may happen during one tick; a full queue makes the sampler's thread wait, which only delays the next sample.
@@ -52,7 +49,6 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     arbiter.create(&config.kubepods(), &[])?;
     let inventory = Inventory::read()?;
     let (sender, events) = mpsc::channel(QUEUE);
-    let (published, state) = watch::channel(Arc::new(NodeState::empty(now)));
     let deliver = sender.clone();
     let sampler = Sampler::start(SamplerCore::new(layout.clone()), config.sampling_period.get(), move |sample| {
         // The loop is gone when the agent stops; the sample is then of no use.
@@ -79,12 +75,12 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
         estimate: None,
         sample: None,
         plan: Plan::new(),
+        unwritten: std::collections::BTreeSet::new(),
         pressure_fired: false,
         stopping: false,
         recorder: Recorder::default(),
         health: Health::default(),
         ticks: 0,
-        published,
         _locks: locks,
     };
     engine.note("journal", None, now);
@@ -92,7 +88,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     engine.note("topology", topology_warning, now);
     engine.note("psi", psi_problem, now);
     engine.take_over(now)?;
-    Ok(Started { engine, events, sender, state })
+    Ok(Started { engine, events, sender })
 }
 
 impl Engine {

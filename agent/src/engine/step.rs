@@ -14,18 +14,18 @@ impl Engine {
     pub(super) fn step(&mut self, now: Timestamp) {
         let happenings = self.runtime.advance(&mut self.arbiter, now);
         self.record_all(happenings, now);
-        self.estimate_now(now);
-        if !self.stopping {
-            self.place_now(now);
-        }
-        self.enforce(now);
+        let snapshot = self.snapshot(now);
+        self.estimate_now(&snapshot);
+        let admitted = !self.stopping && self.place_now(&snapshot);
+        // What somebody else wrote is put right at the next look at everything; in between only what is new is written.
+        let look_at_all = admitted || self.ticks.is_multiple_of(LOOK_AT_ALL);
+        self.enforce(look_at_all, now);
         let happenings = self.runtime.advance(&mut self.arbiter, now);
         self.record_all(happenings, now);
         if !self.stopping {
-            self.evict_now(now);
+            self.evict_now(&snapshot);
         }
         self.sampler.set_targets(self.runtime.targets());
-        self.publish(now);
     }
 
     /// What is known of the pods that hold resources.
@@ -37,10 +37,10 @@ impl Engine {
         Snapshot { at: now, pods: self.runtime.live(), readings, node }
     }
 
-    fn estimate_now(&mut self, now: Timestamp) {
-        let snapshot = self.snapshot(now);
+    fn estimate_now(&mut self, snapshot: &Snapshot) {
+        let now = snapshot.at;
         let (estimate, state) =
-            gleaner_estimator::estimate(&snapshot, &self.topology, &self.assignment, &self.config.estimator, &self.estimator);
+            gleaner_estimator::estimate(snapshot, &self.topology, &self.assignment, &self.config.estimator, &self.estimator);
         self.estimator = state;
         let capacity = MilliCpu::from_cpus(self.topology.cpus().count()).get();
         self.recorder.record_figure(now, Subject::Node, estimate.cpu_reason.clone(), figures::cpu, capacity);
@@ -51,15 +51,16 @@ impl Engine {
         self.estimate = Some(estimate);
     }
 
-    /// Admits what fits and gives every pod its pool.
-    fn place_now(&mut self, now: Timestamp) {
-        let live = self.runtime.live();
-        let allocatable = self.allocatable();
-        let (fitting, waiting) = admission::sort_out(self.runtime.candidates(now), &live, allocatable, self.estimate.as_ref());
+    /// Admits what fits and gives every pod its pool. True when a pod was admitted.
+    fn place_now(&mut self, snapshot: &Snapshot) -> bool {
+        let now = snapshot.at;
+        let live = &snapshot.pods;
+        let candidates = self.runtime.candidates(now);
+        let (fitting, waiting) = admission::sort_out(candidates, live, self.allocatable(), self.estimate.as_ref());
         for (uid, why) in waiting {
             self.make_wait(&uid, &why, now);
         }
-        let mut pods = live;
+        let mut pods = live.clone();
         pods.extend(fitting.iter().map(|pod| (pod.uid.clone(), pod.clone())));
         let placement = self.placement(&pods);
         for pod in &fitting {
@@ -74,6 +75,7 @@ impl Engine {
             }
         }
         self.assignment = placement.assignment;
+        !fitting.is_empty()
     }
 
     fn placement(&self, pods: &BTreeMap<PodUid, Pod>) -> Placement {
@@ -101,18 +103,22 @@ impl Engine {
     }
 
     /// Stores the promises, then writes what differs. Without a stored promise nothing is written: a restarted agent would not know it.
-    fn enforce(&mut self, now: Timestamp) {
+    fn enforce(&mut self, look_at_all: bool, now: Timestamp) {
         let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
         if let Err(error) = self.store.save(&self.assignment, lent) {
             self.note("promises", Some(error.to_string()), now);
             return;
         }
         self.note("promises", None, now);
-        self.plan = self.make_plan();
+        let plan = self.make_plan();
+        let before = std::mem::replace(&mut self.plan, plan);
         if self.config.shadow {
             return;
         }
-        let outcomes = self.arbiter.apply(&self.plan);
+        let outcomes = match look_at_all {
+            true => self.arbiter.apply(&self.plan),
+            false => self.arbiter.apply(&self.plan.since(&before, &self.unwritten)),
+        };
         self.record_outcomes(outcomes, now);
     }
 
@@ -132,6 +138,7 @@ impl Engine {
 
     fn record_outcomes(&mut self, outcomes: Vec<Outcome>, now: Timestamp) {
         let mut failures = Vec::new();
+        self.unwritten.clear();
         for Outcome { knob, owner, result, .. } in outcomes {
             match result {
                 WriteResult::Wrote { from, to } => {
@@ -139,6 +146,7 @@ impl Engine {
                     tracing::debug!(owner = %owner, "{reason}");
                 }
                 WriteResult::Failed(cause) => {
+                    self.unwritten.insert(knob.clone());
                     failures.push(format!("{} {}: {cause}", knob.cgroup, knob.kind));
                     let reason = Reason::WriteFailed { cgroup: knob.cgroup, knob: knob.kind, cause };
                     if self.recorder.about(&owner).iter().all(|d| d.reason != reason) {
@@ -152,12 +160,12 @@ impl Engine {
         self.note("knobs", problem, now);
     }
 
-    fn evict_now(&mut self, now: Timestamp) {
-        let snapshot = self.snapshot(now);
+    fn evict_now(&mut self, snapshot: &Snapshot) {
+        let now = snapshot.at;
         let fired = std::mem::take(&mut self.pressure_fired);
         let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
         let (round, state) =
-            gleaner_eviction::decide(&snapshot, supply, &self.config.eviction, &self.eviction, &self.runtime.leaving(), fired);
+            gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.runtime.leaving(), fired);
         self.eviction = state;
         let off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
         // Right after the start nothing is known yet, which is no failure.
@@ -181,6 +189,9 @@ impl Engine {
         assignment
     }
 }
+
+/// Every so many ticks all knobs are read, not only those that changed: reading 110 pods' knobs costs more than sampling them.
+const LOOK_AT_ALL: u64 = 10;
 
 /// Ticks after which every reading should be there.
 const SETTLED: u64 = 10;

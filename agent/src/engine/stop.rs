@@ -17,7 +17,6 @@ impl Engine {
         self.stopping = true;
         let happenings = self.runtime.advance(&mut self.arbiter, now);
         self.record_all(happenings, now);
-        self.publish(now);
     }
 
     /// Puts the node back as it was. Returns what could not be put back, a line each.

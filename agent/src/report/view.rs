@@ -88,14 +88,15 @@ fn pools(state: &NodeState) -> String {
         .iter()
         .map(|(name, pool)| {
             let size = MilliCpu::from_cpus(pool.cpus.count());
-            let why = pool.decisions.iter().rev().find(|d| matches!(d.reason, Reason::Placed { .. } | Reason::PoolSize { .. }));
+            let size_now = state.estimate.as_ref().and_then(|e| e.pools.get(name)).map(|demand| demand.reason.to_string());
+            let placed = pool.decisions.iter().rev().find(|d| matches!(d.reason, Reason::Placed { .. }));
             vec![
                 name_of(state, name),
                 filled(pool.cpus.to_string()),
                 filled(pool.mems.to_string()),
                 pool.pods.to_string(),
                 format!("{} of {size}", pool.cpu_usage),
-                why.map(|d| d.reason.to_string()).unwrap_or_default(),
+                size_now.or_else(|| placed.map(|d| d.reason.to_string())).unwrap_or_default(),
             ]
         })
         .collect();
