@@ -24,8 +24,9 @@ use gleaner_host::clock;
 use gleaner_host::node::Inventory;
 use gleaner_host::psi::Watcher;
 use gleaner_host::sampler::{Sample, Sampler};
-use gleaner_model::{Assignment, KnobId, Plan, Subject, Topology};
-use std::collections::BTreeSet;
+use gleaner_model::{Assignment, KnobId, Plan, PodUid, PoolName, Subject, Topology};
+use gleaner_qrm_plugins::Supply;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
@@ -49,6 +50,10 @@ pub(crate) struct Engine {
     eviction: gleaner_eviction::State,
     estimate: Option<Estimate>,
     sample: Option<Sample>,
+    /// Pods and pool sizes for which the assignment is what the solver answers.
+    settled: Option<(BTreeSet<PodUid>, BTreeMap<PoolName, u32>)>,
+    /// What the plan was made from.
+    planned: Option<(Assignment, Supply, BTreeSet<PodUid>)>,
     /// What was asked of the kernel in the last tick.
     plan: Plan,
     /// Knobs of it that were not written.
@@ -147,6 +152,7 @@ impl Engine {
                 self.config.placement = config.placement;
                 self.config.knobs = config.knobs;
                 self.config.eviction = config.eviction;
+                (self.settled, self.planned) = (None, None);
                 self.note("configuration", None, now);
                 self.read_manifests(now);
                 self.step(now);

@@ -3,6 +3,8 @@
 //! Purpose: wires topology, sampler, estimator, solvers, arbiter and eviction into one event loop, takes pods from a folder of manifests, and
 //! shows what is decided. Only this crate knows both the kernel's files and Kubernetes' objects.
 //!
+//! This crate must not know: how a figure, a placement or a choice of victims comes about; it carries values from one part to the next.
+//!
 //! Entry points: [`engine::start`] and the one place where events are handled, `Engine::handle`.
 
 mod cli;

@@ -114,6 +114,13 @@ impl Runtime {
         Ok(())
     }
 
+    /// Makes cgroups again that somebody else removed while their containers wait to be started again. True when there were any: their knobs are
+    /// to be written.
+    pub(crate) fn mend(&mut self, arbiter: &mut Arbiter) -> bool {
+        let layout = &self.layout;
+        self.pods.values_mut().filter(|pod| pod.lacks_cgroups(layout)).filter_map(|pod| pod.create_cgroups(arbiter).ok()).count() > 0
+    }
+
     /// Starts what may start, notices what ended, drives terminations and restarts.
     pub(crate) fn advance(&mut self, arbiter: &mut Arbiter, now: Timestamp) -> Vec<Happening> {
         let mut happenings = Vec::new();
@@ -122,6 +129,16 @@ impl Runtime {
         }
         self.pods.retain(|_, pod| !pod.is_forgotten());
         happenings
+    }
+
+    /// Lets containers of admitted pods start: their promises are stored and the kernel was told.
+    pub(crate) fn release(&mut self) {
+        self.pods.values_mut().for_each(RunningPod::release);
+    }
+
+    /// Keeps the containers' output bounded.
+    pub(crate) fn bound_logs(&self) {
+        self.pods.values().for_each(|pod| pod.bound_logs(&self.logs));
     }
 
     /// Starts ending a pod that must make room.

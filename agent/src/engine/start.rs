@@ -9,7 +9,7 @@ use crate::recorder::Recorder;
 use crate::runtime::Runtime;
 use crate::store::{Loaded, Store, machine_id};
 use gleaner_host::arbiter::Arbiter;
-use gleaner_host::cgroup::{self, Layout};
+use gleaner_host::cgroup::{self, FoundPod, Layout};
 use gleaner_host::lock::Lock;
 use gleaner_host::node::Inventory;
 use gleaner_host::psi::{Trigger, Watcher};
@@ -45,9 +45,11 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     config.check_against(&topology).map_err(AgentError::Config)?;
     locks.extend(lock_tree(&layout, &config)?);
     let (mut arbiter, warnings) = Arbiter::open(layout.clone(), config.kubepods(), &config.journal())?;
-    refuse_foreign_pods(&layout, &config, &arbiter)?;
-    arbiter.create(&config.kubepods(), &[])?;
     let inventory = Inventory::read()?;
+    let mut store = Store::new(config.promises(), machine_id(), inventory.boot_id.clone());
+    let loaded = store.load()?;
+    refuse_foreign_pods(&layout, &config, &arbiter, &loaded)?;
+    arbiter.create(&config.kubepods(), &[])?;
     let (sender, events) = mpsc::channel(QUEUE);
     let deliver = sender.clone();
     let sampler = Sampler::start(SamplerCore::new(layout.clone()), config.sampling_period.get(), move |sample| {
@@ -56,7 +58,6 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     })?;
     let (psi, psi_problem) = watch_pressure(&layout, &config, &sender);
     let runtime = Runtime::new(layout.clone(), config.kubepods(), config.logs(), config.standalone.evicted_back_off.get());
-    let store = Store::new(config.promises(), machine_id(), inventory.boot_id.clone());
     let mut engine = Engine {
         config,
         config_file,
@@ -74,6 +75,8 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
         eviction: gleaner_eviction::State::default(),
         estimate: None,
         sample: None,
+        settled: None,
+        planned: None,
         plan: Plan::new(),
         unwritten: std::collections::BTreeSet::new(),
         pressure_fired: false,
@@ -87,17 +90,17 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     engine.note("topology", topology_warning, now);
     engine.note("psi", psi_problem, now);
-    engine.take_over(now)?;
+    engine.take_over(loaded, now)?;
     Ok(Started { engine, events, sender })
 }
 
 impl Engine {
     /// Goes on where an earlier agent stopped.
-    fn take_over(&mut self, now: Timestamp) -> Result<(), AgentError> {
+    fn take_over(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), AgentError> {
         self.read_manifests(now);
         let happenings = self.runtime.adopt(&mut self.arbiter, now)?;
         self.record_all(happenings, now);
-        self.assignment = match self.store.load()? {
+        self.assignment = match loaded {
             Loaded::Promises(promises) => {
                 if let Some(lent) = promises.lent {
                     self.estimator = gleaner_estimator::State::resume(lent.cpu, lent.memory, lent.at);
@@ -130,13 +133,14 @@ fn lock_tree(layout: &Layout, config: &Config) -> Result<Option<Lock>, AgentErro
     }
 }
 
-/// A node with a kubelet has the same tree; its pods are not ours to end.
-fn refuse_foreign_pods(layout: &Layout, config: &Config, arbiter: &Arbiter) -> Result<(), AgentError> {
+/// A node with a kubelet has the same tree; its pods are not ours to end. Ours are in the journal, and should that be lost in the promises.
+fn refuse_foreign_pods(layout: &Layout, config: &Config, arbiter: &Arbiter, loaded: &Loaded) -> Result<(), AgentError> {
     let exists = layout.hierarchies().iter().any(|mount| mount.join(config.kubepods().relative()).is_dir());
     if !exists {
         return Ok(());
     }
-    let foreign = cgroup::discover(layout, &config.kubepods())?.into_iter().find(|pod| !arbiter.created(&pod.cgroup));
+    let promised = |pod: &FoundPod| matches!(loaded, Loaded::Promises(promises) if promises.assignment.members.contains_key(&pod.uid));
+    let foreign = cgroup::discover(layout, &config.kubepods())?.into_iter().find(|pod| !arbiter.created(&pod.cgroup) && !promised(pod));
     match foreign {
         Some(pod) => Err(AgentError::ForeignTree { cgroup: config.kubepods().to_string(), example: pod.cgroup.to_string() }),
         None => Ok(()),

@@ -5,7 +5,7 @@ use super::{Engine, figures};
 use crate::store::Lent;
 use gleaner_eviction::Victim;
 use gleaner_host::arbiter::{Outcome, WriteResult};
-use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, Reason, Snapshot, Subject, Timestamp};
+use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, PoolName, QosClass, Reason, Snapshot, Subject, Timestamp};
 use gleaner_qrm_plugins::{Placement, Supply, demands, knobs, place};
 use std::collections::BTreeMap;
 
@@ -18,12 +18,20 @@ impl Engine {
         self.estimate_now(&snapshot);
         let admitted = !self.stopping && self.place_now(&snapshot);
         // What somebody else wrote is put right at the next look at everything; in between only what is new is written.
-        let look_at_all = admitted || self.ticks.is_multiple_of(LOOK_AT_ALL);
-        self.enforce(look_at_all, now);
-        let happenings = self.runtime.advance(&mut self.arbiter, now);
-        self.record_all(happenings, now);
+        let mended = self.runtime.mend(&mut self.arbiter);
+        let look_at_all = admitted || mended || self.ticks.is_multiple_of(LOOK_AT_ALL);
+        if self.enforce(look_at_all, now) {
+            self.runtime.release();
+        }
+        if admitted {
+            let happenings = self.runtime.advance(&mut self.arbiter, now);
+            self.record_all(happenings, now);
+        }
         if !self.stopping {
             self.evict_now(&snapshot);
+        }
+        if look_at_all {
+            self.runtime.bound_logs();
         }
         self.sampler.set_targets(self.runtime.targets());
     }
@@ -60,6 +68,10 @@ impl Engine {
         for (uid, why) in waiting {
             self.make_wait(&uid, &why, now);
         }
+        let question = (live.keys().cloned().collect(), self.pool_sizes());
+        if fitting.is_empty() && self.settled.as_ref() == Some(&question) {
+            return false;
+        }
         let mut pods = live.clone();
         pods.extend(fitting.iter().map(|pod| (pod.uid.clone(), pod.clone())));
         let placement = self.placement(&pods);
@@ -74,13 +86,18 @@ impl Engine {
                 self.recorder.record(now, subject, reason);
             }
         }
+        // The solver's answer to an unchanged question is what it answered before; asking for 500 pods is the dearest part of a tick.
+        self.settled = (fitting.is_empty() && placement.assignment == self.assignment).then_some(question);
         self.assignment = placement.assignment;
         !fitting.is_empty()
     }
 
     fn placement(&self, pods: &BTreeMap<PodUid, Pod>) -> Placement {
-        let sizes = self.estimate.iter().flat_map(|e| &e.pools).map(|(name, pool)| (name.clone(), pool.cpus)).collect();
-        place(&self.topology, &self.assignment, pods, &demands(pods, &sizes), &self.config.placement)
+        place(&self.topology, &self.assignment, pods, &demands(pods, &self.pool_sizes()), &self.config.placement)
+    }
+
+    fn pool_sizes(&self) -> BTreeMap<PoolName, u32> {
+        self.estimate.iter().flat_map(|e| &e.pools).map(|(name, pool)| (name.clone(), pool.cpus)).collect()
     }
 
     fn admit(&mut self, pod: &Pod, now: Timestamp) {
@@ -102,31 +119,40 @@ impl Engine {
         Allocatable { cpu, memory: self.inventory.total_memory.minus(self.config.estimator.memory_reserve) }
     }
 
-    /// Stores the promises, then writes what differs. Without a stored promise nothing is written: a restarted agent would not know it.
-    fn enforce(&mut self, look_at_all: bool, now: Timestamp) {
+    /// Stores the promises, then writes what differs. Without a stored promise nothing is written: a restarted agent would not know it. True
+    /// when the kernel was told, so that pods may start.
+    fn enforce(&mut self, look_at_all: bool, now: Timestamp) -> bool {
         let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
         if let Err(error) = self.store.save(&self.assignment, lent) {
             self.note("promises", Some(error.to_string()), now);
-            return;
+            return false;
         }
         self.note("promises", None, now);
-        let plan = self.make_plan();
-        let before = std::mem::replace(&mut self.plan, plan);
-        if self.config.shadow {
-            return;
+        let live = self.runtime.live();
+        // What there is for reclaimed pods has no part in the plan while there are none.
+        let supply = if live.values().any(|pod| pod.class() == QosClass::Reclaimed) { self.supply() } else { Supply::default() };
+        let question = (self.assignment.clone(), supply, live.keys().cloned().collect());
+        let mut before = None;
+        if self.planned.as_ref() != Some(&question) {
+            let plan = self.make_plan(&live, &supply);
+            before = Some(std::mem::replace(&mut self.plan, plan));
+            self.planned = Some(question);
         }
-        let outcomes = match look_at_all {
-            true => self.arbiter.apply(&self.plan),
-            false => self.arbiter.apply(&self.plan.since(&before, &self.unwritten)),
+        if self.config.shadow {
+            return true;
+        }
+        let outcomes = match (look_at_all, before) {
+            (true, _) => self.arbiter.apply(&self.plan),
+            (false, Some(before)) => self.arbiter.apply(&self.plan.since(&before, &self.unwritten)),
+            (false, None) => self.arbiter.apply(&self.plan.since(&self.plan, &self.unwritten)),
         };
         self.record_outcomes(outcomes, now);
+        true
     }
 
-    fn make_plan(&self) -> gleaner_model::Plan {
-        let supply = self.supply();
-        let live = self.runtime.live();
+    fn make_plan(&self, live: &BTreeMap<PodUid, Pod>, supply: &Supply) -> gleaner_model::Plan {
         let policy = gleaner_qrm_plugins::KnobPolicy { pod_root: Some(self.config.kubepods()), ..self.config.knobs.clone() };
-        let mut plan = knobs(&self.topology, &live, &self.runtime.cgroups(), &self.assignment, &supply, &policy);
+        let mut plan = knobs(&self.topology, live, &self.runtime.cgroups(), &self.assignment, supply, &policy);
         self.runtime.plan_classes(&mut plan);
         plan
     }

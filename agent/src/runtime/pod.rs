@@ -7,7 +7,7 @@ use super::{Happening, restart::Exit};
 use crate::manifest::PodSpecification;
 use gleaner_eviction::{Action, Phase as Step, Termination};
 use gleaner_host::arbiter::Arbiter;
-use gleaner_host::cgroup::Layout;
+use gleaner_host::cgroup::{Controller, Layout};
 use gleaner_host::{HostError, process};
 use gleaner_model::{CgroupPath, Reason, Timestamp};
 use gleaner_qrm_plugins::PodCgroups;
@@ -37,6 +37,8 @@ pub(crate) struct RunningPod {
     containers: Vec<RunningContainer>,
     ending: Option<Ending>,
     forgotten: bool,
+    /// Whether containers may start.
+    released: bool,
 }
 
 impl RunningPod {
@@ -50,7 +52,7 @@ impl RunningPod {
         let by_name = containers.iter().map(|c| (c.run.name.clone(), c.cgroup.clone())).collect();
         let cgroups = PodCgroups { pod: cgroup, containers: by_name };
         let phase = Phase::Pending { why: "not looked at yet".to_owned() };
-        Self { spec, phase, cgroups, containers, ending: None, forgotten: false }
+        Self { spec, phase, cgroups, containers, ending: None, forgotten: false, released: false }
     }
 
     pub(crate) fn spec(&self) -> &PodSpecification {
@@ -101,6 +103,13 @@ impl RunningPod {
         news
     }
 
+    /// Whether a container that waits to be started has lost its cgroup.
+    pub(super) fn lacks_cgroups(&self, layout: &Layout) -> bool {
+        let lost = |cgroup: &CgroupPath| layout.dir(Controller::Cpu, cgroup).is_some_and(|dir| !dir.exists());
+        let waits = |c: &&RunningContainer| matches!(c.state, State::Waiting { .. });
+        self.phase == Phase::Running && self.containers.iter().filter(waits).any(|c| lost(&c.cgroup))
+    }
+
     pub(super) fn create_cgroups(&mut self, arbiter: &mut Arbiter) -> Result<(), HostError> {
         let pod = &self.spec.pod;
         arbiter.create(&self.cgroups.pod, &birth::pod_values(pod))?;
@@ -118,8 +127,13 @@ impl RunningPod {
         gone && arbiter.remove(&self.cgroups.pod).is_ok()
     }
 
+    pub(super) fn release(&mut self) {
+        self.released |= self.holds_resources();
+    }
+
     pub(super) fn begin(&mut self, now: Timestamp) {
         self.phase = Phase::Running;
+        self.released = false;
         for container in &mut self.containers {
             container.state = State::Waiting { until: now };
             container.restarts = 0;
@@ -177,11 +191,16 @@ impl RunningPod {
         if self.ending.is_some() {
             self.advance_ending(layout, arbiter, now, happenings);
         } else {
-            self.start_ready(logs, now, happenings);
+            if self.released {
+                self.start_ready(logs, now, happenings);
+            }
             self.finish_if_done(now);
         }
-        for container in &self.containers {
-            container.bound_log(logs, &self.spec.pod.name);
+    }
+
+    pub(super) fn bound_logs(&self, logs: &Path) {
+        if self.holds_resources() {
+            self.containers.iter().for_each(|container| container.bound_log(logs, &self.spec.pod.name));
         }
     }
 
