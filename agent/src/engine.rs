@@ -13,7 +13,7 @@ pub(crate) use start::{Started, feed, start};
 
 use crate::config::Config;
 use crate::health::Health;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PodSpecification};
 use crate::recorder::Recorder;
 use crate::runtime::Runtime;
 use crate::store::Store;
@@ -45,6 +45,8 @@ pub(crate) struct Engine {
     /// Held so that the kernel goes on telling of pressure.
     _psi: Option<Watcher>,
     manifests: Vec<Manifest>,
+    /// The pods that should run, by the manifest that asks for them.
+    wanted: BTreeMap<String, PodSpecification>,
     assignment: Assignment,
     estimator: gleaner_estimator::State,
     eviction: gleaner_eviction::State,
@@ -132,8 +134,9 @@ impl Engine {
                     }
                 }
                 self.note("manifests", None, now);
+                self.wanted = crate::manifest::wanted(&manifests, &self.wanted);
                 self.manifests = manifests;
-                self.runtime.set_manifests(&self.manifests, now);
+                self.runtime.set_wanted(&self.wanted, now);
             }
             // Pods go on as they are: a folder that cannot be read asks for nothing.
             Err(error) => self.note("manifests", Some(format!("read {}: {error}", self.config.standalone.manifests.display())), now),

@@ -116,6 +116,13 @@ fn parse_document(source: String, text: &str, config: &QosConfig) -> Manifest {
     Manifest { name: name.as_ref().ok().cloned(), pod: convert::specification(&source, text, &pod, config), source }
 }
 
+/// The pods that should run, by source. A manifest that is wrong now but was right before goes on asking for what it asked for: a slip of the
+/// editor must not end a pod.
+pub(crate) fn wanted(manifests: &[Manifest], before: &BTreeMap<String, PodSpecification>) -> BTreeMap<String, PodSpecification> {
+    let spec = |m: &Manifest| m.pod.as_ref().ok().or_else(|| before.get(&m.source)).cloned();
+    manifests.iter().filter_map(|m| Some((m.source.clone(), spec(m)?))).collect()
+}
+
 fn refuse_second_names(manifests: &mut [Manifest]) {
     let mut first: BTreeMap<PodName, String> = BTreeMap::new();
     for manifest in manifests {

@@ -13,7 +13,7 @@ mod restart;
 pub(crate) use phase::Phase;
 pub(crate) use pod::RunningPod;
 
-use crate::manifest::{Manifest, PodSpecification};
+use crate::manifest::PodSpecification;
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::{self, Layout};
 use gleaner_host::sampler::Target;
@@ -42,10 +42,9 @@ impl Runtime {
         Self { layout, kubepods, logs, pods: BTreeMap::new(), evicted_back_off }
     }
 
-    /// Makes the manifests' pods the ones that should run: new ones wait for admission, missing ones are ended.
-    pub(crate) fn set_manifests(&mut self, manifests: &[Manifest], now: Timestamp) {
-        let wanted: BTreeMap<&PodUid, &PodSpecification> =
-            manifests.iter().filter_map(|m| m.pod.as_ref().ok()).map(|spec| (&spec.pod.uid, spec)).collect();
+    /// Makes these the pods that should run: new ones wait for admission, missing ones are ended.
+    pub(crate) fn set_wanted(&mut self, wanted: &BTreeMap<String, PodSpecification>, now: Timestamp) {
+        let wanted: BTreeMap<&PodUid, &PodSpecification> = wanted.values().map(|spec| (&spec.pod.uid, spec)).collect();
         for (uid, pod) in &mut self.pods {
             if !wanted.contains_key(uid) {
                 pod.leave(now, "its manifest was removed or changed");

@@ -16,6 +16,7 @@ use gleaner_host::psi::{Trigger, Watcher};
 use gleaner_host::sampler::{Sampler, SamplerCore};
 use gleaner_host::{HostError, clock, topology};
 use gleaner_model::{Assignment, Plan, Timestamp};
+use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,6 +71,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
         sampler,
         _psi: psi,
         manifests: Vec::new(),
+        wanted: BTreeMap::new(),
         assignment: Assignment::default(),
         estimator: gleaner_estimator::State::default(),
         eviction: gleaner_eviction::State::default(),

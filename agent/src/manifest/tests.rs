@@ -134,3 +134,14 @@ fn what_is_no_text_is_refused_and_the_rest_is_read() {
 fn put(dir: &Path, name: &str, text: &str) {
     std::fs::File::create(dir.join(name)).and_then(|mut f| std::io::Write::write_all(&mut f, text.as_bytes())).unwrap();
 }
+
+#[test]
+fn a_manifest_that_became_wrong_goes_on_asking_for_its_pod() {
+    let right = parse("a.yaml", DEDICATED, &QosConfig::default());
+    let before = wanted(&right, &BTreeMap::new());
+    assert_eq!(before.len(), 1);
+    let wrong = parse("a.yaml", "a: [", &QosConfig::default());
+    assert_eq!(wanted(&wrong, &before), before);
+    assert_eq!(wanted(&wrong, &BTreeMap::new()).len(), 0, "what was never right asks for nothing");
+    assert_eq!(wanted(&[], &before).len(), 0, "a file that is gone asks for nothing");
+}
