@@ -30,6 +30,7 @@ pub(crate) fn agent(args: &AgentArgs) -> Result<ExitCode, AgentError> {
 }
 
 async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentError> {
+    let keep_pods = config.standalone.keep_pods;
     let (socket, listen, manifests) = (config.socket.clone(), config.listen, config.standalone.manifests.clone());
     let Started { engine, events, sender } = engine::start(config, args.config.config.clone())?;
     engine::feed(&sender, manifests)?;
@@ -53,6 +54,7 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     // Its name must not lead a later command to an agent that is gone.
     let _ = std::fs::remove_file(&socket);
     say(&match left.is_empty() {
+        true if keep_pods => "stopped; pods and knobs are left as they are, `gleaner restore` puts them back\n".to_owned(),
         true => "stopped; every kernel file is as it was\n".to_owned(),
         false => format!("stopped; not put back:\n{}", left.iter().map(|line| format!("  {line}\n")).collect::<String>()),
     });

@@ -86,7 +86,11 @@ impl Config {
     /// Every problem of file and flags, a line each; never empty.
     pub(crate) fn load(args: &ConfigArgs) -> Result<Self, Vec<String>> {
         let (mut config, mut problems) = match &args.config {
-            Some(file) => read(file),
+            Some(file) => {
+                let (config, mut found) = read(file)?;
+                config.check(&mut found);
+                (config, found.into_iter().map(|p| format!("{}: {p}", file.display())).collect())
+            }
             None => (Self::default(), Vec::new()),
         };
         if let Some(dir) = &args.state_dir {
@@ -100,7 +104,6 @@ impl Config {
             Some(Err(error)) => problems.push(format!("--cgroup-root: {error}")),
             None => {}
         }
-        config.check(&mut problems);
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
@@ -151,6 +154,7 @@ impl Config {
                 problems.push(format!("{key}: is empty"));
             }
         }
+        problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
         for (section, found) in [("estimator", self.estimator.validate()), ("eviction", self.eviction.validate())] {
             problems.extend(found.err().unwrap_or_default().into_iter().map(|p| format!("{section}.{p}")));
         }
@@ -172,6 +176,11 @@ impl Config {
         self.state_dir.join("assignment.json")
     }
 
+    /// Manifests that were right.
+    pub(crate) fn last_good(&self) -> PathBuf {
+        self.state_dir.join("manifests.json")
+    }
+
     /// Output of containers.
     pub(crate) fn logs(&self) -> PathBuf {
         self.state_dir.join("logs")
@@ -184,14 +193,9 @@ fn check_listen(address: SocketAddr, key: &str, problems: &mut Vec<String>) {
     }
 }
 
-fn read(file: &Path) -> (Config, Vec<String>) {
-    match std::fs::read_to_string(file) {
-        Ok(text) => {
-            let (config, problems) = sections::parse(&text);
-            (config, problems.into_iter().map(|p| format!("{}: {p}", file.display())).collect())
-        }
-        Err(error) => (Config::default(), vec![format!("read {}: {error}", file.display())]),
-    }
+fn read(file: &Path) -> Result<(Config, Vec<String>), Vec<String>> {
+    let text = std::fs::read_to_string(file).map_err(|error| vec![format!("read {}: {error}", file.display())])?;
+    Ok(sections::parse(&text))
 }
 
 #[cfg(test)]

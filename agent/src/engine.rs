@@ -13,7 +13,7 @@ pub(crate) use start::{Started, feed, start};
 
 use crate::config::Config;
 use crate::health::Health;
-use crate::manifest::{Manifest, PodSpecification};
+use crate::manifest::{self, Manifest, Wanted};
 use crate::recorder::Recorder;
 use crate::runtime::Runtime;
 use crate::store::Store;
@@ -24,7 +24,7 @@ use gleaner_host::clock;
 use gleaner_host::node::Inventory;
 use gleaner_host::psi::Watcher;
 use gleaner_host::sampler::{Sample, Sampler};
-use gleaner_model::{Assignment, KnobId, Plan, PodUid, PoolName, Subject, Topology};
+use gleaner_model::{Assignment, KnobId, Plan, PodUid, PoolName, Subject, Timestamp, Topology};
 use gleaner_qrm_plugins::Supply;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -45,8 +45,9 @@ pub(crate) struct Engine {
     /// Held so that the kernel goes on telling of pressure.
     _psi: Option<Watcher>,
     manifests: Vec<Manifest>,
-    /// The pods that should run, by the manifest that asks for them.
-    wanted: BTreeMap<String, PodSpecification>,
+    wanted: Wanted,
+    /// Pods were taken over and nothing is measured yet: they stay as they are until it is.
+    settling: bool,
     assignment: Assignment,
     estimator: gleaner_estimator::State,
     eviction: gleaner_eviction::State,
@@ -87,11 +88,13 @@ impl Engine {
             Event::Sampled(sample) => {
                 self.ticks += 1;
                 self.sample = Some(*sample);
-                self.step(now);
+                // Rates need two samples.
+                self.settling &= self.ticks < 2;
+                self.step_unless_settling(now);
             }
             Event::PodsChanged => {
                 self.read_manifests(now);
-                self.step(now);
+                self.step_unless_settling(now);
             }
             Event::PressureFired(event) => {
                 tracing::debug!(trigger = event.name, "memory pressure");
@@ -111,20 +114,27 @@ impl Engine {
         if self.stopping && self.runtime.live().is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn note(&mut self, part: &'static str, problem: Option<String>, now: gleaner_model::Timestamp) {
+    /// What was taken over goes on as it was until something is measured: what is unknown would lend nothing, and squeeze every reclaimed pod.
+    fn step_unless_settling(&mut self, now: Timestamp) {
+        if !self.settling {
+            self.step(now);
+        }
+    }
+
+    fn note(&mut self, part: &'static str, problem: Option<String>, now: Timestamp) {
         if let Some(reason) = self.health.note(part, problem, now) {
             self.recorder.record(now, Subject::Node, reason);
         }
     }
 
-    fn record_all(&mut self, happenings: Vec<crate::runtime::Happening>, now: gleaner_model::Timestamp) {
+    fn record_all(&mut self, happenings: Vec<crate::runtime::Happening>, now: Timestamp) {
         for (pod, reason) in happenings {
             self.recorder.record(now, Subject::Pod(pod), reason);
         }
     }
 
-    fn read_manifests(&mut self, now: gleaner_model::Timestamp) {
-        match crate::manifest::read_folder(&self.config.standalone.manifests, &self.config.qos) {
+    fn read_manifests(&mut self, now: Timestamp) {
+        match manifest::read_folder(&self.config.standalone.manifests, &self.config.qos) {
             Ok(manifests) => {
                 for manifest in &manifests {
                     if let Err(problems) = &manifest.pod
@@ -134,17 +144,26 @@ impl Engine {
                     }
                 }
                 self.note("manifests", None, now);
-                self.wanted = crate::manifest::wanted(&manifests, &self.wanted);
                 self.manifests = manifests;
-                self.runtime.set_wanted(&self.wanted, now);
+                self.want(manifest::wanted(&self.manifests, &self.wanted), now);
             }
             // Pods go on as they are: a folder that cannot be read asks for nothing.
             Err(error) => self.note("manifests", Some(format!("read {}: {error}", self.config.standalone.manifests.display())), now),
         }
     }
 
+    fn want(&mut self, wanted: Wanted, now: Timestamp) {
+        if wanted != self.wanted {
+            // Only a slip that meets a restart would miss it, so a full disk stops nothing here.
+            let saved = manifest::save_last_good(&self.config.last_good(), &wanted);
+            self.note("manifests", saved.err().map(|e| e.to_string()), now);
+        }
+        self.wanted = wanted;
+        self.runtime.set_wanted(&self.wanted, now);
+    }
+
     /// Takes over what may change while the agent runs; a wrong file changes nothing.
-    fn reload(&mut self, now: gleaner_model::Timestamp) {
+    fn reload(&mut self, now: Timestamp) {
         let Some(file) = self.config_file.clone() else { return };
         let args = crate::cli::ConfigArgs { config: Some(file), state_dir: None, socket: None, cgroup_root: None };
         let loaded = Config::load(&args).and_then(|config| config.check_against(&self.topology).map(|()| config));

@@ -10,7 +10,7 @@ pub(crate) enum AgentError {
     #[error("the configuration is wrong:\n{}", .0.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
     Config(Vec<String>),
     /// The agent needs rights that it does not have.
-    #[error("gleaner {command} must run as root: it {why}")]
+    #[error("`{command}` must run as root: it {why}")]
     NotRoot {
         /// The command.
         command: &'static str,

@@ -1,9 +1,12 @@
 //! A folder of ordinary v1 Pod manifests, as kubelet's static pods: what is in the folder should run.
 
 mod convert;
+mod last_good;
+mod strict;
 mod watch;
 
 pub(crate) use convert::{ContainerRun, PodSpecification, RestartPolicy};
+pub(crate) use last_good::{load_last_good, save_last_good};
 pub(crate) use watch::{FolderEvent, watch};
 
 use gleaner_model::{PodName, QosConfig};
@@ -12,6 +15,10 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
+
+/// The pods that should run, by the manifest that asks for each.
+pub(crate) type Wanted = BTreeMap<String, Arc<PodSpecification>>;
 
 /// Manifests above this size are refused: kubelet's pods are bounded by the API server's request limit of 3 MiB too.
 const LARGEST: u64 = 3 << 20;
@@ -24,7 +31,7 @@ pub(crate) struct Manifest {
     /// The pod's name, as far as it could be read.
     pub(crate) name: Option<PodName>,
     /// The pod, or everything that is wrong, a line each.
-    pub(crate) pod: Result<PodSpecification, Vec<String>>,
+    pub(crate) pod: Result<Arc<PodSpecification>, Vec<String>>,
 }
 
 /// Reads the folder. Files are taken in the order of their names; of two pods with one name the first stays and the second is refused.
@@ -112,13 +119,19 @@ fn parse_document(source: String, text: &str, config: &QosConfig) -> Manifest {
         Ok(pod) => pod,
         Err(error) => return refuse(source, one_line(format!("is not a valid Pod: {error}"))),
     };
-    let name = convert::name(&pod);
-    Manifest { name: name.as_ref().ok().cloned(), pod: convert::specification(&source, text, &pod, config), source }
+    let name = convert::name(&pod).ok();
+    let unknown: Vec<String> = strict::unknown_fields(text, &pod);
+    let specification = convert::specification(&source, text, &pod, config);
+    let pod = match (specification, unknown.is_empty()) {
+        (Ok(specification), true) => Ok(Arc::new(specification)),
+        (specification, _) => Err(unknown.into_iter().chain(specification.err().unwrap_or_default()).collect()),
+    };
+    Manifest { name, pod, source }
 }
 
 /// The pods that should run, by source. A manifest that is wrong now but was right before goes on asking for what it asked for: a slip of the
 /// editor must not end a pod.
-pub(crate) fn wanted(manifests: &[Manifest], before: &BTreeMap<String, PodSpecification>) -> BTreeMap<String, PodSpecification> {
+pub(crate) fn wanted(manifests: &[Manifest], before: &Wanted) -> Wanted {
     let spec = |m: &Manifest| m.pod.as_ref().ok().or_else(|| before.get(&m.source)).cloned();
     manifests.iter().filter_map(|m| Some((m.source.clone(), spec(m)?))).collect()
 }

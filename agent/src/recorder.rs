@@ -8,28 +8,47 @@ const KEPT: usize = 256;
 /// Decisions kept of one subject, so that a busy pod does not push out another's.
 const KEPT_EACH: usize = 8;
 /// Subjects remembered; a node's 500 pods and their pools, with room for those that ended lately. Memory is at most
-/// `SUBJECTS * KEPT_EACH + KEPT` decisions of a few hundred bytes each.
+/// `2 * SUBJECTS * KEPT_EACH + KEPT` decisions of a few hundred bytes each.
 const SUBJECTS: usize = 1024;
+
+/// What is kept of one subject. What happened to it is kept apart from what was decided about it, so that a container that crashes again and again
+/// does not push out why the pod has its CPUs.
+#[derive(Default)]
+struct About {
+    decided: VecDeque<Decision>,
+    happened: VecDeque<Decision>,
+}
+
+impl About {
+    fn all(&self) -> impl Iterator<Item = &Decision> {
+        self.decided.iter().chain(&self.happened)
+    }
+}
 
 /// The last decisions, in all and by subject.
 #[derive(Default)]
 pub(crate) struct Recorder {
     last: VecDeque<Decision>,
-    by_subject: BTreeMap<Subject, VecDeque<Decision>>,
+    by_subject: BTreeMap<Subject, About>,
     counts: BTreeMap<&'static str, u64>,
 }
 
 impl Recorder {
     /// Adds a decision and logs it.
     pub(crate) fn record(&mut self, at: Timestamp, subject: Subject, reason: Reason) {
-        tracing::info!(subject = %subject, kind = kind(&reason), "{reason}");
+        match is_trouble(&reason) {
+            true => tracing::warn!(subject = %subject, kind = kind(&reason), "{reason}"),
+            false => tracing::info!(subject = %subject, kind = kind(&reason), "{reason}"),
+        }
         *self.counts.entry(kind(&reason)).or_default() += 1;
         let decision = Decision { at, subject: subject.clone(), reason };
         push(&mut self.last, decision.clone(), KEPT);
         if self.by_subject.len() >= SUBJECTS && !self.by_subject.contains_key(&subject) {
             self.drop_oldest_subject();
         }
-        push(self.by_subject.entry(subject).or_default(), decision, KEPT_EACH);
+        let about = self.by_subject.entry(subject).or_default();
+        let kept = if matches!(decision.reason, Reason::Lifecycle { .. }) { &mut about.happened } else { &mut about.decided };
+        push(kept, decision, KEPT_EACH);
     }
 
     /// Adds a figure that changes all the time only when it says something new: another rule, or more than a twentieth of `scale` away from what
@@ -42,7 +61,7 @@ impl Recorder {
         figure: impl Fn(&Reason) -> Option<(u64, String)>,
         scale: u64,
     ) {
-        let last = self.by_subject.get(&subject).and_then(|all| all.iter().rev().find_map(|d| figure(&d.reason)));
+        let last = self.by_subject.get(&subject).and_then(|about| about.decided.iter().rev().find_map(|d| figure(&d.reason)));
         let news = match (last, figure(&reason)) {
             (Some((old, old_rule)), Some((new, rule))) => old_rule != rule || old.abs_diff(new) > scale / 20,
             (None, Some(_)) => true,
@@ -60,7 +79,9 @@ impl Recorder {
 
     /// Those about one subject, the oldest first.
     pub(crate) fn about(&self, subject: &Subject) -> Vec<Decision> {
-        self.by_subject.get(subject).map(|all| all.iter().cloned().collect()).unwrap_or_default()
+        let mut all: Vec<Decision> = self.by_subject.get(subject).map(|about| about.all().cloned().collect()).unwrap_or_default();
+        all.sort_by_key(|decision| decision.at);
+        all
     }
 
     /// Decisions made since the start, by kind.
@@ -69,7 +90,7 @@ impl Recorder {
     }
 
     fn drop_oldest_subject(&mut self) {
-        let oldest = self.by_subject.iter().min_by_key(|(_, all)| all.back().map(|d| d.at)).map(|(subject, _)| subject.clone());
+        let oldest = self.by_subject.iter().min_by_key(|(_, about)| about.all().map(|d| d.at).max()).map(|(subject, _)| subject.clone());
         if let Some(subject) = oldest {
             self.by_subject.remove(&subject);
         }
@@ -81,6 +102,19 @@ fn push(queue: &mut VecDeque<Decision>, decision: Decision, most: usize) {
         queue.pop_front();
     }
     queue.push_back(decision);
+}
+
+/// Whether somebody should look at it.
+const fn is_trouble(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Refused { .. }
+            | Reason::WriteFailed { .. }
+            | Reason::EvictSuppressed { .. }
+            | Reason::EvictMemoryPressure { .. }
+            | Reason::EvictMemoryLow { .. }
+            | Reason::Health { problem: Some(_), .. }
+    )
 }
 
 /// The kind of a decision, as logs and metrics name it: that of its JSON.
@@ -138,6 +172,16 @@ mod tests {
     }
 
     #[test]
+    fn crashes_do_not_push_out_why_a_pod_has_its_cpus() {
+        let mut recorder = Recorder::default();
+        recorder.record(Timestamp::default(), subject(0), Reason::IdleClass);
+        for n in 0..100 {
+            recorder.record(Timestamp::since_boot(std::time::Duration::from_secs(n as u64)), subject(0), lifecycle(n));
+        }
+        assert_eq!(recorder.about(&subject(0)).first().map(|d| &d.reason), Some(&Reason::IdleClass));
+    }
+
+    #[test]
     fn the_kind_is_that_of_the_json() {
         for reason in [lifecycle(1), Reason::IdleClass, Reason::AsRequested] {
             assert_eq!(serde_json::to_value(&reason).unwrap()["kind"], kind(&reason));
@@ -147,11 +191,11 @@ mod tests {
     #[test]
     fn a_figure_is_recorded_when_it_moves() {
         let mut recorder = Recorder::default();
-        let figure = |r: &Reason| if let Reason::Lifecycle { what } = r { what.parse().ok().map(|n| (n, String::new())) } else { None };
+        let figure = |r: &Reason| if let Reason::Refused { cause } = r { cause.parse().ok().map(|n| (n, String::new())) } else { None };
         for n in [100, 101, 104, 106, 105] {
-            recorder.record_figure(Timestamp::default(), Subject::Node, lifecycle(n), figure, 100);
+            recorder.record_figure(Timestamp::default(), Subject::Node, Reason::Refused { cause: n.to_string() }, figure, 100);
         }
         let kept: Vec<String> = recorder.about(&Subject::Node).iter().map(|d| d.reason.to_string()).collect();
-        assert_eq!(kept, ["100", "106"]);
+        assert_eq!(kept, ["refused: 100", "refused: 106"]);
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct NodeState {
     pub(crate) pods: Vec<PodState>,
     /// Manifests that cannot be run: file and what is wrong.
     pub(crate) refused: BTreeMap<String, Vec<String>>,
+    /// The pods that those manifests ask for, as far as their names could be read: name and file.
+    pub(crate) refused_names: BTreeMap<String, String>,
     /// Pools, by name.
     pub(crate) pools: BTreeMap<PoolName, PoolState>,
     /// What can be lent, and why.
@@ -134,6 +136,7 @@ impl NodeState {
             memory: Bytes::ZERO,
             pods: Vec::new(),
             refused: BTreeMap::new(),
+            refused_names: BTreeMap::new(),
             pools: BTreeMap::new(),
             estimate: None,
             decisions: Vec::new(),

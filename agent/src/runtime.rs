@@ -4,24 +4,27 @@
 //! agent: a restarted agent finds them by their cgroups and goes on. Which CPUs a pod gets is not decided here.
 
 mod birth;
+mod clear;
 mod container;
 pub(crate) mod init;
 mod phase;
 mod pod;
 mod restart;
 
+pub(crate) use clear::clear;
 pub(crate) use phase::Phase;
 pub(crate) use pod::RunningPod;
 
-use crate::manifest::PodSpecification;
+use crate::manifest::{PodSpecification, Wanted};
+use gleaner_host::HostError;
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::{self, Layout};
 use gleaner_host::sampler::Target;
-use gleaner_host::{HostError, process};
 use gleaner_model::{CgroupPath, CpuSet, KnobId, KnobKind, KnobValue, KubeQos, Plan, Pod, PodName, PodUid, Reason, Subject, Timestamp};
 use gleaner_qrm_plugins::PodCgroups;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that happened to a pod, for its decisions.
@@ -43,8 +46,8 @@ impl Runtime {
     }
 
     /// Makes these the pods that should run: new ones wait for admission, missing ones are ended.
-    pub(crate) fn set_wanted(&mut self, wanted: &BTreeMap<String, PodSpecification>, now: Timestamp) {
-        let wanted: BTreeMap<&PodUid, &PodSpecification> = wanted.values().map(|spec| (&spec.pod.uid, spec)).collect();
+    pub(crate) fn set_wanted(&mut self, wanted: &Wanted, now: Timestamp) {
+        let wanted: BTreeMap<&PodUid, &Arc<PodSpecification>> = wanted.values().map(|spec| (&spec.pod.uid, spec)).collect();
         for (uid, pod) in &mut self.pods {
             if !wanted.contains_key(uid) {
                 pod.leave(now, "its manifest was removed or changed");
@@ -130,9 +133,16 @@ impl Runtime {
         happenings
     }
 
-    /// Lets containers of admitted pods start: their promises are stored and the kernel was told.
-    pub(crate) fn release(&mut self) {
-        self.pods.values_mut().for_each(RunningPod::release);
+    /// Lets containers of admitted pods start: their promises are stored and the kernel was told. A pod whose CPUs the kernel refused does not
+    /// start: it would run on those of others.
+    pub(crate) fn release(&mut self, unwritten: &BTreeSet<KnobId>) {
+        let refused: Vec<&CgroupPath> =
+            unwritten.iter().filter(|knob| knob.kind == KnobKind::CpusetCpus).map(|knob| &knob.cgroup).collect();
+        for pod in self.pods.values_mut() {
+            if !refused.iter().any(|cgroup| cgroup.is_within(&pod.cgroups().pod)) {
+                pod.release();
+            }
+        }
     }
 
     /// Keeps the containers' output bounded.
@@ -219,11 +229,7 @@ impl Runtime {
                 continue;
             }
             // Its manifest went away while no agent ran: nobody asks for it any more.
-            process::kill(&self.layout, &found.cgroup)?;
-            for container in &found.containers {
-                arbiter.remove(&container.cgroup)?;
-            }
-            arbiter.remove(&found.cgroup)?;
+            clear(&self.layout, arbiter, &found)?;
         }
         Ok(happenings)
     }

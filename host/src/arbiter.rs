@@ -63,15 +63,21 @@ pub struct Arbiter {
 }
 
 impl Arbiter {
-    /// Opens the arbiter of the cgroups at or below `tree` with its journal, which is made when missing. A journal that is damaged, of
-    /// another boot or of another tree is kept beside, with a warning.
+    /// Opens the arbiter of the cgroups at or below `tree` with its journal, which is made when missing. A journal that is damaged or of
+    /// another boot is kept beside, with a warning.
     ///
     /// # Errors
-    /// When the journal or the boot id cannot be opened or read.
+    /// When the journal is of another tree, or the journal or the boot id cannot be opened or read.
     pub fn open(layout: Layout, tree: CgroupPath, journal: &Path) -> Result<(Self, Vec<String>), HostError> {
         let boot = Path::new("/proc/sys/kernel/random/boot_id");
         let boot = fs::read_to_string(boot).map_err(|e| HostError::io("read", boot, e))?;
         Self::open_in_boot(layout, tree, journal, boot.trim())
+    }
+
+    /// The tree that a journal speaks of; `None` where there is none, or none that can be read.
+    #[must_use]
+    pub fn journaled_tree(journal: &Path) -> Option<CgroupPath> {
+        journal::tree_of(journal)
     }
 
     fn open_in_boot(layout: Layout, tree: CgroupPath, journal: &Path, boot: &str) -> Result<(Self, Vec<String>), HostError> {

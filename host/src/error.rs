@@ -29,6 +29,16 @@ pub enum HostError {
     /// A write outside the tree that Gleaner may touch.
     #[error("{0} lies outside the cgroup tree of pods")]
     OutsideTree(String),
+    /// A journal of another tree, which is needed to put that one back.
+    #[error("{} is about the cgroup tree {found}, not {wanted}: run `gleaner restore` first, or use another state folder", journal.display())]
+    OtherTree {
+        /// The journal.
+        journal: PathBuf,
+        /// The tree that it speaks of.
+        found: gleaner_model::CgroupPath,
+        /// The tree that was asked for.
+        wanted: gleaner_model::CgroupPath,
+    },
     /// Another agent has this node.
     #[error("{} is held by another gleaner{}: stop it first", path.display(), pid.map(|p| format!(" (process {p})")).unwrap_or_default())]
     Locked {

@@ -210,7 +210,8 @@ impl fmt::Display for Reason {
                 write!(f, ": capacity {capacity} - reserve {reserve} - demand {demand}, free {free}")
             }
             Self::PoolSize { cpus, demand: Some(demand), requested } => {
-                write!(f, "needs {cpus} CPUs: measured demand {demand}, requested {requested}")
+                let late = if demand.ceil_cpus().max(1) < *cpus { "; less must be enough for a while before it shrinks" } else { "" };
+                write!(f, "needs {cpus} CPUs: measured demand {demand}, requested {requested}{late}")
             }
             Self::PoolSize { cpus, demand: None, requested } => write!(f, "needs {cpus} CPUs: demand not known yet, requested {requested}"),
             Self::Placed { cpus, mems, moved, rule } => write!(f, "CPUs {cpus}, memory nodes {mems} ({moved} moved): {rule}"),

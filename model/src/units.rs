@@ -230,6 +230,13 @@ impl Permille {
         self.0
     }
 
+    /// As a decimal number where 1 is the whole: `1.05`.
+    #[must_use]
+    pub fn ratio(self) -> String {
+        let text = format!("{}.{:03}", self.0 / 1000, self.0 % 1000);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
     /// `part / whole`, rounded to the nearest thousandth; `None` when the whole is zero.
     #[must_use]
     pub fn of(part: u64, whole: u64) -> Option<Self> {

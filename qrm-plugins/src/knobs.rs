@@ -43,6 +43,7 @@ pub struct KnobPolicy {
     pub memory_floor: Bytes,
     /// The cgroup that all pods live below, such as `/kubepods`. The kernel grants a cgroup no more protection than its ancestors have, so
     /// with this given the ancestors up to it get the sum; without, memory protection of pods is only what their parents happen to have.
+    #[serde(skip)]
     pub pod_root: Option<CgroupPath>,
 }
 

@@ -4,10 +4,11 @@ use super::{require_root, say};
 use crate::cli::RestoreArgs;
 use crate::config::Config;
 use crate::error::AgentError;
+use crate::runtime;
 use gleaner_host::arbiter::{Arbiter, RestoreReport};
 use gleaner_host::cgroup::{self, Layout};
 use gleaner_host::lock::Lock;
-use gleaner_host::process;
+use gleaner_model::CgroupPath;
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -24,11 +25,13 @@ pub(crate) fn restore(args: &RestoreArgs) -> Result<ExitCode, AgentError> {
     }
     let layout = Layout::detect()?;
     let _lock = Lock::take(&config.state_dir.join("lock"))?;
-    let (mut arbiter, warnings) = Arbiter::open(layout.clone(), config.kubepods(), &config.journal())?;
+    // What is put back is what the journal speaks of, whatever tree a new agent would use.
+    let tree = Arbiter::journaled_tree(&config.journal()).unwrap_or_else(|| config.kubepods());
+    let (mut arbiter, warnings) = Arbiter::open(layout.clone(), tree.clone(), &config.journal())?;
     let mut text: String = warnings.iter().map(|warning| format!("note: {warning}\n")).collect();
     let report = arbiter.restore();
     if args.stop_pods {
-        stop_pods(&layout, &config, &mut arbiter)?;
+        stop_pods(&layout, &tree, &mut arbiter)?;
     }
     let left = if args.stop_pods { arbiter.restore().remaining_cgroups } else { report.remaining_cgroups.clone() };
     describe(&report, &mut text);
@@ -50,16 +53,12 @@ fn describe(report: &RestoreReport, text: &mut String) {
 }
 
 /// Ends the pods that a standalone agent left running; pods of others are not in the journal.
-fn stop_pods(layout: &Layout, config: &Config, arbiter: &mut Arbiter) -> Result<(), AgentError> {
-    for pod in cgroup::discover(layout, &config.kubepods())? {
+fn stop_pods(layout: &Layout, tree: &CgroupPath, arbiter: &mut Arbiter) -> Result<(), AgentError> {
+    for pod in cgroup::discover(layout, tree)? {
         if !arbiter.created(&pod.cgroup) {
             continue;
         }
-        process::kill(layout, &pod.cgroup)?;
-        for container in &pod.containers {
-            arbiter.remove(&container.cgroup)?;
-        }
-        arbiter.remove(&pod.cgroup)?;
+        runtime::clear(layout, arbiter, &pod)?;
     }
     Ok(())
 }

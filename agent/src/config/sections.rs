@@ -1,10 +1,9 @@
 //! Reads a configuration so that every wrong key is reported, not only the first.
 
 use super::Config;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// The configuration in a YAML text, as far as it is right, and every problem with its key.
+/// The configuration in a YAML text, made of what is right in it, and every problem with its key.
 pub(super) fn parse(text: &str) -> (Config, Vec<String>) {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return (Config::default(), Vec::new());
@@ -15,45 +14,49 @@ pub(super) fn parse(text: &str) -> (Config, Vec<String>) {
         Err(error) => return (Config::default(), vec![first_line(&error.to_string())]),
     };
     let mut problems = Vec::new();
-    for (key, value) in &object {
-        problems.extend(problems_of(key, value));
+    let mut right = Map::new();
+    for (key, value) in object {
+        right.extend(right_part(&key, value, &mut problems).map(|value| (key, value)));
     }
-    let whole = serde_json::from_value(Value::Object(object));
-    match whole {
-        Ok(config) if problems.is_empty() => (config, problems),
-        Ok(_) => (Config::default(), problems),
-        Err(error) => {
-            if problems.is_empty() {
-                problems.push(error.to_string());
-            }
-            (Config::default(), problems)
-        }
-    }
+    let config = serde_json::from_value(Value::Object(right)).unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        Config::default()
+    });
+    (config, problems)
 }
 
-/// Problems of one top-level key: of each of its own keys when it holds a section, since every key has a default.
-fn problems_of(key: &str, value: &Value) -> Vec<String> {
+/// What is right in the value of one top-level key. Of a section each key is looked at by itself, which works since every key has a default.
+fn right_part(key: &str, value: Value, problems: &mut Vec<String>) -> Option<Value> {
+    let named = |error: String, place: String| if error.contains("unknown field") { error } else { format!("{place}: {error}") };
     match value {
-        Value::Object(section) if alone::<Config>(key, Value::Object(Map::new())).is_ok() => section
-            .iter()
-            .filter_map(|(inner, value)| {
+        Value::Object(mut section) if alone(key, Value::Object(Map::new())).is_ok() => {
+            section.retain(|inner, value| {
                 let single = Value::Object(Map::from_iter([(inner.clone(), value.clone())]));
-                alone::<Config>(key, single).err().map(|error| {
-                    if error.contains("unknown field") { format!("{key}: {error}") } else { format!("{key}.{inner}: {error}") }
-                })
-            })
-            .collect(),
-        _ => alone::<Config>(key, value.clone())
-            .err()
-            .into_iter()
-            .map(|error| if error.contains("unknown field") { error } else { format!("{key}: {error}") })
-            .collect(),
+                match alone(key, single) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        let text = named(error, format!("{key}.{inner}"));
+                        problems.push(if text.starts_with(key) { text } else { format!("{key}: {text}") });
+                        false
+                    }
+                }
+            });
+            Some(Value::Object(section))
+        }
+        value => match alone(key, value.clone()) {
+            Ok(()) => Some(value),
+            Err(error) => {
+                problems.push(named(error, key.to_owned()));
+                None
+            }
+        },
     }
 }
 
-fn alone<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, String> {
+/// Whether a configuration of only this key is right.
+fn alone(key: &str, value: Value) -> Result<(), String> {
     let object = Value::Object(Map::from_iter([(key.to_owned(), value)]));
-    serde_json::from_value(object).map_err(|error| error.to_string())
+    serde_json::from_value::<Config>(object).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn first_line(text: &str) -> String {

@@ -24,9 +24,10 @@ fn the_defaults_are_right_and_round_trip() {
 #[test]
 fn every_error_is_listed_with_its_key() {
     let found = problems(
-        "samplingPeriod: 5\nsocket: [1]\nnonsense: 1\nestimator:\n  usageMargin: lots\n  typo: 1\nplacement:\n  overlapShare: 7\ncgroupRoot: relative\n",
+        "samplingPeriod: 5\nsocket: [1]\nnonsense: 1\nlisten: 1.1.1.1:1\nestimator:\n  usageMargin: lots\n  typo: 1\nplacement:\n  overlapShare: 7\ncgroupRoot: relative\n",
     );
-    for part in ["samplingPeriod", "socket", "nonsense", "estimator.usageMargin", "typo", "placement.overlapShare", "cgroupRoot"] {
+    for part in ["samplingPeriod", "listen", "socket", "nonsense", "estimator.usageMargin", "typo", "placement.overlapShare", "cgroupRoot"]
+    {
         assert!(found.iter().any(|p| p.contains(part)), "{part} is not in {found:#?}");
     }
 }

@@ -16,6 +16,8 @@ impl Engine {
         let mut pods: Vec<PodState> = self.runtime.pods().iter().map(|(uid, pod)| self.pod_state(uid, pod, now)).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name).then(a.uid.cmp(&b.uid)));
         let refused = self.manifests.iter().filter_map(|m| Some((m.source.clone(), m.pod.as_ref().err()?.clone()))).collect();
+        let wrong = self.manifests.iter().filter(|m| m.pod.is_err());
+        let refused_names = wrong.filter_map(|m| Some((m.name.as_ref()?.to_string(), m.source.clone()))).collect();
         let mut decisions: Vec<_> = self.recorder.last().rev().take(SHOWN).cloned().collect();
         decisions.reverse();
         NodeState {
@@ -36,6 +38,7 @@ impl Engine {
             pools: self.assignment.pools.keys().map(|name| (name.clone(), self.pool_state(name))).collect(),
             pods,
             refused,
+            refused_names,
             estimate: self.estimate.clone(),
             decisions,
             decision_counts: self.recorder.counts().iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect(),

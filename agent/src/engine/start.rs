@@ -15,7 +15,7 @@ use gleaner_host::node::Inventory;
 use gleaner_host::psi::{Trigger, Watcher};
 use gleaner_host::sampler::{Sampler, SamplerCore};
 use gleaner_host::{HostError, clock, topology};
-use gleaner_model::{Assignment, Plan, Timestamp};
+use gleaner_model::{Assignment, Plan, Pool, Reason, Subject, Timestamp};
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
         _psi: psi,
         manifests: Vec::new(),
         wanted: BTreeMap::new(),
+        settling: false,
         assignment: Assignment::default(),
         estimator: gleaner_estimator::State::default(),
         eviction: gleaner_eviction::State::default(),
@@ -99,6 +100,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
 impl Engine {
     /// Goes on where an earlier agent stopped.
     fn take_over(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), AgentError> {
+        self.wanted = manifest::load_last_good(&self.config.last_good(), &self.config.qos);
         self.read_manifests(now);
         let happenings = self.runtime.adopt(&mut self.arbiter, now)?;
         self.record_all(happenings, now);
@@ -115,8 +117,34 @@ impl Engine {
                 self.assignment_from_kernel(now)
             }
         };
+        self.settling = !self.runtime.live().is_empty();
+        self.explain_what_was_kept(now);
         self.sampler.set_targets(self.runtime.targets());
         Ok(())
+    }
+}
+
+impl Engine {
+    /// So that a pod's owner is told why it has its CPUs after a restart too.
+    fn explain_what_was_kept(&mut self, now: Timestamp) {
+        let live = self.runtime.live();
+        let kept = |pool: &Pool| Reason::Placed {
+            cpus: pool.cpus.clone(),
+            mems: pool.mems.clone(),
+            moved: 0,
+            rule: "kept from an earlier agent".to_owned(),
+        };
+        for (name, pool) in self.assignment.pools.clone() {
+            if !name.is_dedicated() {
+                self.recorder.record(now, Subject::Pool(name), kept(&pool));
+            }
+        }
+        for (uid, pod) in live {
+            let Some((name, pool)) = self.assignment.pool_of(&uid) else { continue };
+            let joined = Reason::Joined { class: pod.class(), pool: name.clone(), cpus: pool.cpus.clone() };
+            let reason = if name.is_dedicated() { kept(pool) } else { joined };
+            self.recorder.record(now, Subject::Pod(pod.name), reason);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ impl Engine {
         let mended = self.runtime.mend(&mut self.arbiter);
         let look_at_all = admitted || mended || self.ticks.is_multiple_of(LOOK_AT_ALL);
         if self.enforce(look_at_all, now) {
-            self.runtime.release();
+            self.runtime.release(&self.unwritten);
         }
         if admitted {
             let happenings = self.runtime.advance(&mut self.arbiter, now);

@@ -46,6 +46,8 @@ pub(crate) struct PodSpecification {
     pub(crate) pod: Pod,
     /// What its containers run, init containers first.
     pub(crate) runs: Vec<ContainerRun>,
+    /// The manifest that it was read from.
+    pub(crate) text: String,
 }
 
 /// Namespace and name of a pod.
@@ -107,7 +109,7 @@ pub(super) fn specification(source: &str, text: &str, pod: &core::Pod, config: &
         grace: Duration::from_secs(seconds),
         containers,
     };
-    Ok(PodSpecification { pod, runs })
+    Ok(PodSpecification { pod, runs, text: text.to_owned() })
 }
 
 fn first_name(spec: &core::PodSpec) -> String {

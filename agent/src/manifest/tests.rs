@@ -38,6 +38,7 @@ fn problems(text: &str) -> String {
 fn a_manifest_becomes_a_pod_and_its_commands() {
     let manifest = one(DEDICATED);
     let spec = manifest.pod.unwrap();
+    assert_eq!(spec.text, DEDICATED);
     assert_eq!(spec.pod.name.to_string(), "prod/db");
     assert_eq!(spec.pod.class(), QosClass::Dedicated);
     assert_eq!(spec.pod.cpu_request(), MilliCpu::from_cpus(2), "a limit is the request too");
@@ -52,7 +53,7 @@ fn a_manifest_becomes_a_pod_and_its_commands() {
 
 #[test]
 fn a_changed_manifest_is_another_pod() {
-    let uid = |text: &str| one(text).pod.unwrap().pod.uid;
+    let uid = |text: &str| one(text).pod.unwrap().pod.uid.clone();
     assert_eq!(uid(DEDICATED), uid(DEDICATED));
     assert_ne!(uid(DEDICATED), uid(&DEDICATED.replace("--fast", "--slow")));
 }
@@ -68,7 +69,7 @@ spec:
   - {name: a, command: [x], resources: {requests: {cpu: 300m, memory: 64Mi}}}
   - {name: b, command: [x], resources: {limits: {resource.katalyst.kubewharf.io/reclaimed_millicpu: 2k}}}
 ";
-    let pod = one(text).pod.unwrap().pod;
+    let pod = &one(text).pod.unwrap().pod;
     assert_eq!(pod.reclaimed_cpu(), MilliCpu::new(2300));
     assert_eq!(pod.reclaimed_memory(), Bytes::new(64 << 20));
     assert_eq!((pod.cpu_request(), pod.kube_qos), (MilliCpu::ZERO, KubeQos::BestEffort));
@@ -87,6 +88,7 @@ fn what_is_wrong_is_said_in_one_line_each() {
         (&DEDICATED.replace("cpu: 2", "cpu: -2"), "resources.limits[cpu]"),
         (&DEDICATED.replace("command: [db]", "image: db"), "command is missing"),
         (&DEDICATED.replace("name: prepare", "name: db"), "a container of this name is there already"),
+        (&DEDICATED.replace("args: [--fast]", "argz: [--fast]"), "unknown field spec.containers[0].argz"),
         (&DEDICATED.replace("value: b", "valueFrom: {fieldRef: {fieldPath: x}}"), "valueFrom cannot be resolved"),
         (&DEDICATED.replace("  terminationGracePeriodSeconds: 5", "  restartPolicy: Sometimes"), "\"Sometimes\" is not"),
     ] {
@@ -144,4 +146,9 @@ fn a_manifest_that_became_wrong_goes_on_asking_for_its_pod() {
     assert_eq!(wanted(&wrong, &before), before);
     assert_eq!(wanted(&wrong, &BTreeMap::new()).len(), 0, "what was never right asks for nothing");
     assert_eq!(wanted(&[], &before).len(), 0, "a file that is gone asks for nothing");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("manifests.json");
+    save_last_good(&file, &before).unwrap();
+    assert_eq!(load_last_good(&file, &QosConfig::default()), before);
+    assert_eq!(load_last_good(&dir.path().join("none"), &QosConfig::default()), BTreeMap::new());
 }

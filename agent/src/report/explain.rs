@@ -44,7 +44,9 @@ fn find<'a>(state: &'a NodeState, name: &str) -> Result<&'a PodState, AgentError
     match matches.as_slice() {
         [pod] => Ok(pod),
         [] => {
-            let refused = state.refused.iter().find(|(file, _)| file.starts_with(name));
+            let by_name = state.refused_names.iter().find(|(pod, _)| *pod == name || pod.rsplit('/').next() == Some(name));
+            let file = by_name.map_or(name, |(_, file)| file);
+            let refused = state.refused.iter().find(|(source, _)| source.starts_with(file));
             Err(AgentError::NoSuchPod(match refused {
                 Some((file, problems)) => format!("manifest {file} was refused: {}", problems.join("; ")),
                 None => format!("there is no pod {name:?} on this node; `gleaner status` lists them"),

@@ -89,7 +89,10 @@ fn pools(state: &NodeState) -> String {
         .map(|(name, pool)| {
             let size = MilliCpu::from_cpus(pool.cpus.count());
             let size_now = state.estimate.as_ref().and_then(|e| e.pools.get(name)).map(|demand| demand.reason.to_string());
-            let placed = pool.decisions.iter().rev().find(|d| matches!(d.reason, Reason::Placed { .. }));
+            // A dedicated pool is its pod's, and so are the decisions.
+            let owner = state.pods.iter().find(|p| name.is_dedicated() && p.pool.as_ref() == Some(name));
+            let decisions = owner.map_or(&pool.decisions, |pod| &pod.decisions);
+            let placed = decisions.iter().rev().find(|d| matches!(d.reason, Reason::Placed { .. }));
             vec![
                 name_of(state, name),
                 filled(pool.cpus.to_string()),

@@ -62,8 +62,8 @@ impl RunningContainer {
     pub(super) fn start(&mut self, logs: &Path, pod: &PodName, now: Timestamp) -> Result<(), String> {
         let log = open_log(&self.log_file(logs, pod)).map_err(|e| format!("its log: {e}"))?;
         let second = log.try_clone().map_err(|e| format!("its log: {e}"))?;
-        let agent = std::env::current_exe().map_err(|e| format!("the agent's own program: {e}"))?;
-        let mut command = Command::new(agent);
+        // This very program, also when its file was replaced by a newer one meanwhile.
+        let mut command = Command::new("/proc/self/exe");
         command.args(["init-container", "--cgroup", self.cgroup.as_str(), "--parent", &std::process::id().to_string(), "--"]);
         command.args(&self.run.argv).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(&self.run.env);
         if let Some(dir) = &self.run.working_dir {

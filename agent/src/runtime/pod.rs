@@ -13,6 +13,7 @@ use gleaner_model::{CgroupPath, Reason, Timestamp};
 use gleaner_qrm_plugins::PodCgroups;
 use nix::sys::signal::Signal;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// That a pod is being ended.
@@ -31,7 +32,7 @@ enum Destination {
 
 /// One pod of the manifests, or one that still has to end.
 pub(crate) struct RunningPod {
-    spec: PodSpecification,
+    spec: Arc<PodSpecification>,
     phase: Phase,
     cgroups: PodCgroups,
     containers: Vec<RunningContainer>,
@@ -42,7 +43,7 @@ pub(crate) struct RunningPod {
 }
 
 impl RunningPod {
-    pub(super) fn new(spec: PodSpecification, cgroup: CgroupPath) -> Self {
+    pub(super) fn new(spec: Arc<PodSpecification>, cgroup: CgroupPath) -> Self {
         let containers: Vec<RunningContainer> = spec
             .runs
             .iter()
@@ -257,7 +258,7 @@ impl RunningPod {
         ending.step = step;
         let result = match action {
             Some(Action::Terminate) => process::signal(layout, &self.cgroups.pod, Signal::SIGTERM).map(|_| ()),
-            Some(Action::Kill) => process::kill(layout, &self.cgroups.pod).map(|_| ()),
+            Some(Action::Kill) => kill_aside(layout, &self.cgroups.pod),
             None => Ok(()),
         };
         if let Err(error) = result {
@@ -278,4 +279,11 @@ impl RunningPod {
         }
         happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what: "ended, its cgroups are removed".to_owned() }));
     }
+}
+
+/// Kills on a thread of its own, since processes that the kernel does not let go at once are waited for; what is left is met again at the next kill.
+fn kill_aside(layout: &Layout, cgroup: &CgroupPath) -> Result<(), HostError> {
+    let (layout, killed) = (layout.clone(), cgroup.clone());
+    let started = std::thread::Builder::new().name("kill".to_owned()).spawn(move || process::kill(&layout, &killed));
+    started.map(|_| ()).map_err(|e| HostError::Library { what: "start a thread", cause: e.to_string() })
 }

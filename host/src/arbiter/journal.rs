@@ -31,8 +31,14 @@ pub(super) struct Journal {
     file: File,
     /// Length up to which the file is known to be whole lines.
     length: u64,
+    /// Length at which the file is rewritten without what is over.
+    rewrite_at: u64,
     records: Records,
 }
+
+/// A file that grew to four times what it held after the last rewrite, and at least to this, is rewritten: with `L` bytes of living entries it
+/// takes at most `max(REWRITE_FROM, 4 * L)` and one append.
+const REWRITE_FROM: u64 = 128 << 10;
 
 struct Replayed {
     records: Records,
@@ -50,7 +56,10 @@ impl Journal {
         if let Some(bytes) = content(path)? {
             match replay(&bytes, &header) {
                 Ok(found) => replayed = found,
-                Err(why) => {
+                Err(Unusable::OtherTree(found)) => {
+                    return Err(HostError::OtherTree { journal: path.to_owned(), found, wanted: tree.clone() });
+                }
+                Err(Unusable::SetAside(why)) => {
                     let to = state::set_aside(path)?;
                     warnings.push(format!("journal {}: {why}; kept as {}", path.display(), to.display()));
                 }
@@ -62,7 +71,8 @@ impl Journal {
             warnings.push(format!("{what}; kept as {}", to.display()));
         }
         let file = append_to(path)?;
-        let mut journal = Self { path: path.to_owned(), header, file, length: replayed.length, records: replayed.records };
+        let mut journal =
+            Self { path: path.to_owned(), header, file, length: replayed.length, rewrite_at: REWRITE_FROM, records: replayed.records };
         if replayed.damaged > 0 {
             warnings.extend(journal.rewrite().err().map(|e| e.to_string()));
         }
@@ -91,6 +101,11 @@ impl Journal {
         self.length = self.length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         for entry in entries {
             self.records.apply(entry);
+        }
+        if self.length > self.rewrite_at {
+            // Everything is noted already; a file that cannot be made smaller now is tried again when it is twice as long.
+            let small = self.rewrite().is_ok();
+            self.rewrite_at = self.length.saturating_mul(if small { 4 } else { 2 }).max(REWRITE_FROM);
         }
         Ok(())
     }
@@ -158,20 +173,34 @@ fn content(path: &Path) -> Result<Option<Vec<u8>>, HostError> {
     }
 }
 
-/// The error is the reason why the file as a whole cannot be used.
-fn replay(bytes: &[u8], header: &Header) -> Result<Replayed, String> {
+/// Why a file as a whole cannot be used.
+enum Unusable {
+    /// It says nothing about this boot's cgroups.
+    SetAside(String),
+    /// It is what puts another tree back, so it must not be lost.
+    OtherTree(CgroupPath),
+}
+
+/// The tree that the journal at this path speaks of; `None` where there is no journal, or none that can be read.
+pub(super) fn tree_of(path: &Path) -> Option<CgroupPath> {
+    let bytes = content(path).ok()??;
+    let first = bytes.split(|b| *b == b'\n').next()?;
+    serde_json::from_slice::<Header>(first).ok().map(|header| header.tree)
+}
+
+fn replay(bytes: &[u8], header: &Header) -> Result<Replayed, Unusable> {
     let mut replayed = Replayed { records: Records::default(), length: 0, damaged: 0 };
     let mut lines = bytes.split_inclusive(|b| *b == b'\n').filter(|line| line.ends_with(b"\n"));
     let Some(first) = lines.next() else { return Ok(replayed) };
-    let found: Header = serde_json::from_slice(first).map_err(|e| format!("no journal of gleaner ({e})"))?;
+    let found: Header = serde_json::from_slice(first).map_err(|e| Unusable::SetAside(format!("no journal of gleaner ({e})")))?;
     if found.gleaner_journal != header.gleaner_journal {
-        return Err(format!("has version {}, this program knows {VERSION}", found.gleaner_journal));
+        return Err(Unusable::SetAside(format!("has version {}, this program knows {VERSION}", found.gleaner_journal)));
     }
     if found.boot != header.boot {
-        return Err("written before the last boot".to_owned());
+        return Err(Unusable::SetAside("written before the last boot".to_owned()));
     }
     if found.tree != header.tree {
-        return Err(format!("speaks of the tree {}, not of {}", found.tree, header.tree));
+        return Err(Unusable::OtherTree(found.tree));
     }
     let mut length = first.len();
     for text in lines {

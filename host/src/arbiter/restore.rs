@@ -3,7 +3,9 @@
 use crate::arbiter::execute::Remember;
 use crate::arbiter::records::Records;
 use crate::arbiter::{Arbiter, WriteResult, write};
+use crate::cgroup::Controller;
 use crate::cgroup::knob::{inode, locate};
+use crate::process;
 use gleaner_model::{CgroupPath, KnobId, KnobValue};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,12 +85,30 @@ impl Arbiter {
             let texts: Vec<String> = first.files.iter().map(|(_, text)| text.clone()).collect();
             match place.parse(id.kind, &texts) {
                 Ok(value) => {
-                    wanted.insert(id.clone(), value);
+                    wanted.insert(id.clone(), self.possible(id, value));
                 }
                 Err(error) => report.failed.push(format!("journal: {error}")),
             }
         }
         wanted
+    }
+
+    /// The kernel refuses to empty the set of a cgroup that holds processes (ENOSPC of `validate_change` in kernel/cgroup/cpuset.c). On v2 an
+    /// empty set means all that the parent has, so that is what such a cgroup gets.
+    fn possible(&self, id: &KnobId, value: KnobValue) -> KnobValue {
+        let file = match &value {
+            KnobValue::Cpus(cpus) if cpus.is_empty() => "cpuset.cpus.effective",
+            KnobValue::Mems(mems) if mems.is_empty() => "cpuset.mems.effective",
+            _ => return value,
+        };
+        let parent = id.cgroup.parent().and_then(|parent| self.layout.dir(Controller::Cpuset, &parent));
+        let above = parent.filter(|_| process::populated(&self.layout, &id.cgroup).unwrap_or(false));
+        let text = above.and_then(|dir| fs::read_to_string(dir.join(file)).ok()).unwrap_or_default();
+        match value {
+            KnobValue::Cpus(none) => KnobValue::Cpus(text.trim().parse().unwrap_or(none)),
+            KnobValue::Mems(none) => KnobValue::Mems(text.trim().parse().unwrap_or(none)),
+            other => other,
+        }
     }
 
     fn remove_made(&mut self, report: &mut RestoreReport) {

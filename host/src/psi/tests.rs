@@ -99,7 +99,13 @@ fn the_watcher_wakes_when_tasks_of_a_cgroup_wait() {
         eprintln!("SKIP {TEST}: no pressure file or no cpuset in a cgroup");
         return;
     };
-    let cpus: CpuSet = std::fs::read_to_string(&cpuset).unwrap().parse().unwrap();
+    // A cgroup of v2 begins with an empty set, which means all that its parent has.
+    let effective = cpuset.with_file_name(if cpuset.with_file_name("cpuset.cpus.effective").exists() {
+        "cpuset.cpus.effective"
+    } else {
+        "cpuset.cpus"
+    });
+    let cpus: CpuSet = std::fs::read_to_string(effective).unwrap().parse().unwrap();
     put(&cpuset, &cpus.first().unwrap().to_string());
     let (send, events) = channel();
     let (watcher, refused) = Watcher::start(vec![trigger("cpu", &pressure)], move |event| {

@@ -175,6 +175,6 @@ fn out_of_place(spec: &QosSpec, errors: &mut Vec<QosError>) {
     if let Some(tolerance) = spec.cpu.suppression_tolerance
         && class != QosClass::Reclaimed
     {
-        refuse(annotation::CPU_ENHANCEMENT, "suppression_tolerance_rate", tolerance.to_string(), "reclaimed_cores");
+        refuse(annotation::CPU_ENHANCEMENT, "suppression_tolerance_rate", tolerance.ratio(), "reclaimed_cores");
     }
 }
