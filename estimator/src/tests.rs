@@ -88,7 +88,7 @@ fn policy() -> Policy {
 fn snapshot(seconds: u64, node_milli: u64, pods: &[(Pod, Option<ContainerReadings>)]) -> Snapshot {
     let now = at(seconds);
     let readings = pods.iter().filter_map(|(pod, readings)| {
-        let containers = BTreeMap::from([("main".parse().unwrap(), readings.clone()?)]);
+        let containers = BTreeMap::from([("main".parse().unwrap(), Box::new(readings.clone()?))]);
         Some((pod.uid.clone(), PodReadings { containers }))
     });
     Snapshot {

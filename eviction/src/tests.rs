@@ -52,7 +52,7 @@ fn holding(working_set: u64, when: Timestamp) -> PodReadings {
     let bytes = Bytes::new(working_set);
     let memory = MemoryReadings { usage: bytes, working_set: bytes, anon: bytes, file: Bytes::ZERO, inactive_file: Bytes::ZERO };
     let readings = ContainerReadings { memory: Reading::present(memory, when), ..ContainerReadings::default() };
-    PodReadings { containers: BTreeMap::from([("main".parse().unwrap(), readings)]) }
+    PodReadings { containers: BTreeMap::from([("main".parse().unwrap(), Box::new(readings))]) }
 }
 
 fn pressure(avg10: u32) -> Pressure {

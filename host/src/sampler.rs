@@ -95,7 +95,7 @@ impl SamplerCore {
             // Rates need the moment of each read: a sampler that is held up in between must not call the first targets idle.
             let at = now.after((self.clock)().since(begun));
             let readings = files.read(&mut access, at);
-            pods.entry(target.pod.clone()).or_default().containers.insert(target.container.clone(), readings);
+            pods.entry(target.pod.clone()).or_default().containers.insert(target.container.clone(), Box::new(readings));
         }
         Sample { at: now, took: (self.clock)().since(begun), pods, node }
     }

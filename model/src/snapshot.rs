@@ -76,8 +76,8 @@ pub struct ContainerReadings {
 /// What was measured of one pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodReadings {
-    /// By container; one that has no cgroup yet is not here.
-    pub containers: BTreeMap<ContainerName, ContainerReadings>,
+    /// By container; one that has no cgroup yet is not here. In boxes, since a map has room for eleven values even when it holds one, as most do.
+    pub containers: BTreeMap<ContainerName, Box<ContainerReadings>>,
 }
 
 /// What was measured of the node as a whole.

@@ -103,7 +103,7 @@ fn situation(count: u32, tick: u32) -> Result<(Snapshot, BTreeMap<PodUid, PodCgr
         let containers = pod.containers.iter().map(|c| path.join(c.name.as_str()).map(|inner| (c.name.clone(), inner)));
         let containers = containers.collect::<Result<BTreeMap<_, _>, _>>()?;
         let wave = 50 + (number * 7 + tick) % 100;
-        let used = pod.containers.iter().map(|c| (c.name.clone(), used(wave, pod.cpu_request(), at)));
+        let used = pod.containers.iter().map(|c| (c.name.clone(), Box::new(used(wave, pod.cpu_request(), at))));
         readings.insert(uid.clone(), PodReadings { containers: used.collect() });
         cgroups.insert(uid.clone(), PodCgroups { pod: path, containers });
         pods.insert(uid, pod);

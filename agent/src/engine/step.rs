@@ -34,12 +34,15 @@ impl Engine {
             self.runtime.bound_logs();
         }
         self.sampler.set_targets(self.runtime.targets());
+        if let Some(sample) = &mut self.sample {
+            sample.pods = snapshot.readings;
+        }
     }
 
-    /// What is known of the pods that hold resources.
-    fn snapshot(&self, now: Timestamp) -> Snapshot {
-        let (readings, node) = match &self.sample {
-            Some(sample) => (sample.pods.clone(), sample.node.clone()),
+    /// What is known of the pods that hold resources. The readings are lent by the sample and go back to it at the end of the step.
+    fn snapshot(&mut self, now: Timestamp) -> Snapshot {
+        let (readings, node) = match &mut self.sample {
+            Some(sample) => (std::mem::take(&mut sample.pods), sample.node.clone()),
             None => (BTreeMap::new(), gleaner_model::NodeReadings::default()),
         };
         Snapshot { at: now, pods: self.runtime.live(), readings, node }

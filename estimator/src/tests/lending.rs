@@ -144,7 +144,7 @@ fn a_new_pod_counts_with_at_least_its_request_until_all_its_containers_are_measu
     ];
     for (name, measured_ones, expected) in table {
         let mut s = snapshot(NOW + 1, 0, &[(three.clone(), None)]);
-        let readings = measured_ones.iter().map(|c| (c.parse().unwrap(), measured(100, GIB, at(NOW + 1)))).collect();
+        let readings = measured_ones.iter().map(|c| (c.parse().unwrap(), Box::new(measured(100, GIB, at(NOW + 1))))).collect();
         s.readings.insert(uid("a"), PodReadings { containers: readings });
         let (estimate, _) = estimate(&s, &machine(), &Assignment::default(), &policy(), &state);
         assert_eq!(estimate.cpu, MilliCpu::new(expected), "{name}: {}", estimate.cpu_reason);

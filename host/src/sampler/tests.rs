@@ -48,7 +48,7 @@ fn target(pod: &str, container: &str, cgroup: &str) -> Target {
 }
 
 fn only(sample: &Sample) -> ContainerReadings {
-    sample.pods.values().next().unwrap().containers.values().next().unwrap().clone()
+    sample.pods.values().next().unwrap().containers.values().next().unwrap().as_ref().clone()
 }
 
 fn absence<T: std::fmt::Debug>(reading: &Reading<T>) -> &Absence {
