@@ -1,9 +1,10 @@
-//! Names that arrive from outside, checked once where they enter.
+//! Names that arrive from outside, checked once where they enter. Copies share one text: every knob and every decision names somebody.
 
 use crate::error::ValueError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 const LONGEST: usize = 253;
 
@@ -12,7 +13,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The text.
@@ -28,7 +29,7 @@ macro_rules! name {
             /// Accepts 1 to 253 letters, digits, `-`, `_` and `.`, beginning with a letter or digit: what can be a part of a path
             /// without leading out of it.
             fn from_str(text: &str) -> Result<Self, ValueError> {
-                if is_name(text) { Ok(Self(text.to_owned())) } else { Err(ValueError::malformed(text, $what)) }
+                if is_name(text) { Ok(Self(text.into())) } else { Err(ValueError::malformed(text, $what)) }
             }
         }
 
@@ -41,7 +42,7 @@ macro_rules! name {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -78,25 +79,25 @@ impl PoolName {
     /// CPUs kept for the system; never given to pods.
     #[must_use]
     pub fn reserve() -> Self {
-        Self("reserve".to_owned())
+        Self("reserve".into())
     }
 
     /// The default pool of `shared_cores` pods.
     #[must_use]
     pub fn share() -> Self {
-        Self("share".to_owned())
+        Self("share".into())
     }
 
     /// The pool of `reclaimed_cores` pods.
     #[must_use]
     pub fn reclaim() -> Self {
-        Self("reclaim".to_owned())
+        Self("reclaim".into())
     }
 
     /// The pool that a `dedicated_cores` pod has for itself.
     #[must_use]
     pub fn dedicated(pod: &PodUid) -> Self {
-        Self(format!("dedicated-{pod}"))
+        Self(format!("dedicated-{pod}").into())
     }
 
     /// Whether the name is one that Gleaner itself gives to a pool which shared pods cannot join.
@@ -131,13 +132,13 @@ impl fmt::Display for PodName {
 /// to a mount point can never lead out of that mount. The root itself is `/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CgroupPath(String);
+pub struct CgroupPath(Arc<str>);
 
 impl CgroupPath {
     /// The root of a hierarchy.
     #[must_use]
     pub fn root() -> Self {
-        Self("/".to_owned())
+        Self("/".into())
     }
 
     /// The text, beginning with `/`.
@@ -170,7 +171,7 @@ impl CgroupPath {
         match (self.is_root(), parent.is_empty()) {
             (true, _) => None,
             (false, true) => Some(Self::root()),
-            (false, false) => Some(Self(parent.to_owned())),
+            (false, false) => Some(Self(parent.into())),
         }
     }
 
@@ -183,7 +184,7 @@ impl CgroupPath {
     /// Whether this is the root.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.0 == "/"
+        self.as_str() == "/"
     }
 
     /// How many cgroups lie between this and the root, itself included; the root has depth 0.
@@ -206,7 +207,7 @@ impl FromStr for CgroupPath {
         const WHAT: &str = "a cgroup path such as /kubepods/burstable";
         let inner = text.strip_prefix('/').ok_or_else(|| ValueError::malformed(text, WHAT))?;
         let legal = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255 && !part.contains('\0');
-        if inner.is_empty() || inner.split('/').all(legal) { Ok(Self(text.to_owned())) } else { Err(ValueError::malformed(text, WHAT)) }
+        if inner.is_empty() || inner.split('/').all(legal) { Ok(Self(text.into())) } else { Err(ValueError::malformed(text, WHAT)) }
     }
 }
 
@@ -219,7 +220,7 @@ impl TryFrom<String> for CgroupPath {
 
 impl From<CgroupPath> for String {
     fn from(path: CgroupPath) -> Self {
-        path.0
+        path.0.as_ref().to_owned()
     }
 }
 

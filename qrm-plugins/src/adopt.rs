@@ -72,7 +72,7 @@ impl Adopted<'_> {
     fn pool(&mut self, name: PoolName, seen: &CpuSet, members: Vec<&PodUid>) {
         let cpus = seen.intersection(&self.layout.online).difference(&self.taken);
         if !cpus.is_empty() {
-            let mems = self.layout.topology.memory_nodes();
+            let mems = self.layout.memory_nodes.clone();
             self.put(Subject::Pool(name.clone()), name, Pool { cpus, mems }, members);
         }
     }

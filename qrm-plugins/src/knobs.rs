@@ -110,11 +110,12 @@ pub fn knobs(
 ) -> Plan {
     let mut plan = Plan::new();
     let reclaimed = || pods.values().filter(|pod| pod.class() == QosClass::Reclaimed);
+    let online = online(topology, assignment);
     let promises = Promises { cpu: reclaimed().map(Pod::reclaimed_cpu).sum(), memory: reclaimed().map(Pod::reclaimed_memory).sum() };
     for (uid, pod) in pods {
         let Some(cgroups) = cgroups.get(uid) else { continue };
         let target = Target { pod, cgroups, pool: assignment.pool_of(uid) };
-        cpusets(&mut plan, topology, &target);
+        cpusets(&mut plan, &online, &target);
         if pod.class() == QosClass::Reclaimed {
             squeeze(&mut plan, &target, &promises, supply, policy);
             memory::bound(&mut plan, &target, &promises, supply, policy);
@@ -128,11 +129,17 @@ pub fn knobs(
     plan
 }
 
-/// Only CPUs and memory nodes that are there: the kernel refuses a set with any other, and an assignment may be older than the topology.
-fn cpusets(plan: &mut Plan, topology: &Topology, target: &Target<'_>) {
-    let Some((name, pool)) = target.pool else { return };
-    let cpus = pool.cpus.intersection(&topology.cpus());
-    let mems = pool.mems.intersection(&topology.memory_nodes());
+/// Of each pool the CPUs and memory nodes that are there: the kernel refuses a set with any other, and an assignment may be older than the
+/// topology.
+fn online<'a>(topology: &Topology, assignment: &'a Assignment) -> BTreeMap<&'a PoolName, Pool> {
+    let (cpus, mems) = (topology.cpus(), topology.memory_nodes());
+    let part = |pool: &Pool| Pool { cpus: pool.cpus.intersection(&cpus), mems: pool.mems.intersection(&mems) };
+    assignment.pools.iter().map(|(name, pool)| (name, part(pool))).collect()
+}
+
+/// The CPUs and memory nodes of a pod's pool on its containers.
+fn cpusets(plan: &mut Plan, online: &BTreeMap<&PoolName, Pool>, target: &Target<'_>) {
+    let Some((name, Pool { cpus, mems })) = target.pool.and_then(|(name, _)| Some((name, online.get(name)?))) else { return };
     let reason = Reason::Joined { class: target.pod.class(), pool: name.clone(), cpus: cpus.clone() };
     for cgroup in target.cgroups.containers.values() {
         if !cpus.is_empty() {

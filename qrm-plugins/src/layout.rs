@@ -20,13 +20,25 @@ pub(crate) struct Layout<'a> {
     pub(crate) nodes: BTreeMap<NumaId, CpuSet>,
     /// Threads of the largest core.
     pub(crate) threads: u32,
+    /// Nodes that have memory.
+    pub(crate) memory_nodes: NumaSet,
     cores: BTreeMap<CoreId, CpuSet>,
+    caches: BTreeMap<CacheId, CpuSet>,
 }
 
 impl<'a> Layout<'a> {
     pub(crate) fn new(topology: &'a Topology) -> Self {
         let nodes = topology.nodes().filter(|(_, node)| !node.cpus.is_empty()).map(|(id, node)| (id, node.cpus.clone())).collect();
-        Self { topology, online: topology.cpus(), nodes, threads: topology.threads_per_core(), cores: topology.cores() }
+        let cores = topology.cores();
+        Self {
+            topology,
+            online: topology.cpus(),
+            nodes,
+            threads: cores.values().map(CpuSet::count).max().unwrap_or(1),
+            memory_nodes: topology.memory_nodes(),
+            cores,
+            caches: topology.l3_groups(),
+        }
     }
 
     /// The cores that these CPUs are on, in the order of their ids.
@@ -50,9 +62,9 @@ impl<'a> Layout<'a> {
     }
 
     /// How many of `cpus` share the L3 cache of `cpu`.
-    pub(crate) fn in_cache_of(&self, cpu: Option<CpuId>, cpus: &CpuSet) -> usize {
-        let Some(cache) = cpu.and_then(|cpu| self.cache(cpu)) else { return 0 };
-        cpus.iter().filter(|other| self.cache(*other) == Some(cache)).count()
+    pub(crate) fn in_cache_of(&self, cpu: Option<CpuId>, cpus: &CpuSet) -> u32 {
+        let group = cpu.and_then(|cpu| self.cache(cpu)).and_then(|cache| self.caches.get(&cache));
+        group.map_or(0, |group| group.intersection(cpus).count())
     }
 
     fn cache(&self, cpu: CpuId) -> Option<CacheId> {
@@ -89,9 +101,9 @@ impl<'a> Layout<'a> {
 /// The memory nodes for a pod on these CPUs. A bound pod has the memory of its nodes, of a node without memory that of the nearest one
 /// with; any other pod has all memory, since its threads may run far from where its memory was first touched.
 pub(crate) fn mems_for(layout: &Layout<'_>, binding: NumaBinding, cpus: &CpuSet) -> NumaSet {
-    let with_memory = layout.topology.memory_nodes();
+    let with_memory = &layout.memory_nodes;
     if binding == NumaBinding::Unbound {
-        return with_memory;
+        return with_memory.clone();
     }
     let nearest = |node: NumaId| {
         if with_memory.contains(node) { Some(node) } else { with_memory.iter().min_by_key(|m| (layout.distance(node, *m), m.index())) }

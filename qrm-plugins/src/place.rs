@@ -140,7 +140,7 @@ fn finish(context: &Context<'_>, pods: &BTreeMap<PodUid, Pod>, pools: BTreeMap<P
     let mut total = 0;
     for (name, (cpus, rule)) in pools {
         let owner = owners.get(&name);
-        let mems = owner.map_or_else(|| layout.topology.memory_nodes(), |(_, demand)| mems_for(layout, demand.binding, &cpus));
+        let mems = owner.map_or_else(|| layout.memory_nodes.clone(), |(_, demand)| mems_for(layout, demand.binding, &cpus));
         let pool = Pool { cpus, mems };
         let moved = pool.cpus.difference(&current.cpus_of(&name)).count();
         total += if demands.system.contains_key(&name) { 0 } else { moved };

@@ -28,19 +28,23 @@ impl Scratch {
         let name = format!("gleaner-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = CgroupPath::root().join(&name).unwrap();
         let scratch = Self { layout, path, children: Vec::new() };
+        scratch.enable(&CgroupPath::root());
         scratch.create(&scratch.path).map_err(|e| skip(e.to_string())).ok()?;
         Some(scratch)
     }
 
+    /// Lets the children of a cgroup have controllers on v2; it cannot hold processes itself from then on, unless it is the root.
+    pub(crate) fn enable(&self, path: &CgroupPath) {
+        let Some(folder) = self.layout.unified_dir(path) else { return };
+        for controller in ["+cpu", "+cpuset", "+memory"] {
+            // Not offered by v2 on this machine, or taken by v1: the test sees that for itself.
+            let control = OpenOptions::new().write(true).open(folder.join("cgroup.subtree_control"));
+            let _ = control.and_then(|mut file| file.write_all(controller.as_bytes()));
+        }
+    }
+
     /// Makes a cgroup in all hierarchies.
     pub(crate) fn create(&self, path: &CgroupPath) -> std::io::Result<()> {
-        if let Some(above) = path.parent().and_then(|parent| self.layout.unified_dir(&parent)) {
-            for controller in ["cpu", "cpuset", "memory"] {
-                // Not offered by v2 on this machine, or taken by v1: the test sees that for itself.
-                let control = above.join("cgroup.subtree_control");
-                let _ = OpenOptions::new().write(true).open(control).and_then(|mut f| f.write_all(format!("+{controller}").as_bytes()));
-            }
-        }
         for folder in self.folders(path) {
             fs::create_dir(&folder).map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", folder.display())))?;
         }

@@ -215,6 +215,7 @@ fn the_node_is_sampled_from_proc() {
 fn a_busy_process_shows_in_its_cgroup_until_that_vanishes() {
     let Some(mut scratch) = Scratch::make("a_busy_process_shows_in_its_cgroup_until_that_vanishes") else { return };
     let inner = scratch.path.join("inner").unwrap();
+    scratch.enable(&scratch.path);
     scratch.create(&inner).unwrap();
     let mut core = SamplerCore::new(scratch.layout.clone());
     core.set_targets(vec![Target { cgroup: inner.clone(), ..target("p", "c", "/") }]);

@@ -35,7 +35,7 @@ pub(super) fn limits(plan: &mut Plan, target: &Target<'_>) {
 
 /// Protection of shared and dedicated pods by their requests, and of the cgroups between them and the root of the pods by the sum.
 pub(super) fn protect(plan: &mut Plan, pods: &BTreeMap<PodUid, Pod>, cgroups: &BTreeMap<PodUid, PodCgroups>, policy: &KnobPolicy) {
-    let mut ancestors: BTreeMap<CgroupPath, Bytes> = BTreeMap::new();
+    let mut parents: BTreeMap<CgroupPath, Bytes> = BTreeMap::new();
     for (uid, pod) in pods {
         let (Some(cgroups), QosClass::Shared | QosClass::Dedicated) = (cgroups.get(uid), pod.class()) else { continue };
         let request = pod.memory_request();
@@ -44,14 +44,28 @@ pub(super) fn protect(plan: &mut Plan, pods: &BTreeMap<PodUid, Pod>, cgroups: &B
         }
         let reason = Reason::MemoryProtected { request };
         plan.set(cgroups.pod.clone(), KnobValue::MemoryLow(request), Subject::Pod(pod.name.clone()), reason);
-        let within = |cgroup: &CgroupPath| policy.pod_root.as_ref().is_some_and(|root| !cgroup.is_root() && cgroup.is_within(root));
-        let above = std::iter::successors(cgroups.pod.parent(), CgroupPath::parent).take_while(within);
-        for ancestor in above {
-            let sum = ancestors.entry(ancestor).or_default();
-            *sum = sum.plus(request);
+        if let Some(parent) = cgroups.pod.parent() {
+            add(&mut parents, parent, request);
         }
     }
-    for (cgroup, request) in ancestors {
+    for (cgroup, request) in ancestors(&parents, policy) {
         plan.set(cgroup, KnobValue::MemoryLow(request), Subject::Node, Reason::MemoryProtected { request });
     }
+}
+
+/// What the parents of pods need together, on each cgroup from them up to the root of the pods.
+fn ancestors(parents: &BTreeMap<CgroupPath, Bytes>, policy: &KnobPolicy) -> BTreeMap<CgroupPath, Bytes> {
+    let within = |cgroup: &CgroupPath| policy.pod_root.as_ref().is_some_and(|root| !cgroup.is_root() && cgroup.is_within(root));
+    let mut sums = BTreeMap::new();
+    for (parent, request) in parents {
+        for ancestor in std::iter::successors(Some(parent.clone()), CgroupPath::parent).take_while(within) {
+            add(&mut sums, ancestor, *request);
+        }
+    }
+    sums
+}
+
+fn add(sums: &mut BTreeMap<CgroupPath, Bytes>, cgroup: CgroupPath, request: Bytes) {
+    let sum = sums.entry(cgroup).or_default();
+    *sum = sum.plus(request);
 }

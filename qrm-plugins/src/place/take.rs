@@ -83,7 +83,7 @@ fn take_from_group(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> O
     let mut left = wanted.cpus;
     let mut whole: Vec<CorePart<'_>> = layout.cores_of(free).into_iter().filter(|core| wanted.completes(core)).collect();
     // The size before the cost: the other way round, odd small cores could use up what the large ones need to come out even.
-    whole.sort_by_key(|core| {
+    whole.sort_by_cached_key(|core| {
         let fresh = core.part.count() == core.all.count();
         (fresh, Reverse(core.part.count()), wanted.cost_of(&core.part), core.id)
     });
@@ -100,7 +100,7 @@ fn take_from_group(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> O
         return None;
     }
     let mut parts = layout.cores_of(&free.difference(&taken));
-    parts.sort_by_key(|core| {
+    parts.sort_by_cached_key(|core| {
         let beside_owner = !core.all.is_disjoint(wanted.held);
         let splits = wanted.completes(core);
         (beside_owner, splits, wanted.cost_of(&core.part), core.id)
@@ -146,9 +146,12 @@ pub(super) fn grow(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> C
 /// Which `count` CPUs of `have` to give back: those of cores that it only has a part of, then those on the NUMA node and L3 cache where it
 /// has fewest, so that what stays is together.
 pub(super) fn give_back(layout: &Layout<'_>, have: &CpuSet, count: u32) -> CpuSet {
+    if count == 0 {
+        return CpuSet::new();
+    }
     let on_node = |core: &CorePart<'_>| layout.topology.nodes_of(&core.part).first().and_then(|id| layout.nodes.get(&id));
     let mut cores = layout.cores_of(have);
-    cores.sort_by_key(|core| {
+    cores.sort_by_cached_key(|core| {
         let whole = core.part.count() == core.all.count();
         let node = on_node(core).map_or(0, |cpus| have.intersection(cpus).count());
         (whole, node, layout.in_cache_of(core.part.first(), have), Reverse(core.id))

@@ -40,7 +40,8 @@ fn without_root_the_agent_says_so_and_ends_with_77() {
         match Command::new(program("gleaner")).args(arguments).args(["--state-dir", "/nowhere"]).uid(65534).gid(65534).output() {
             Ok(output) => {
                 assert_eq!(output.status.code(), Some(77), "{what}: {}", told(&output));
-                assert!(told(&output).contains(&format!("gleaner {what} must run as root")), "{}", told(&output));
+                let (text, named) = (told(&output), format!("`{what}` must run as root"));
+                assert!(text.contains(&named), "{named:?} is not in {text:?}");
             }
             Err(error) => return skip(test, &format!("nobody may not run the binary: {error}")),
         }
