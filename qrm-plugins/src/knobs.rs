@@ -108,24 +108,29 @@ pub fn knobs(
     supply: &Supply,
     policy: &KnobPolicy,
 ) -> Plan {
-    let mut plan = Plan::new();
     let reclaimed = || pods.values().filter(|pod| pod.class() == QosClass::Reclaimed);
     let online = online(topology, assignment);
     let promises = Promises { cpu: reclaimed().map(Pod::reclaimed_cpu).sum(), memory: reclaimed().map(Pod::reclaimed_memory).sum() };
-    for (uid, pod) in pods {
-        let Some(cgroups) = cgroups.get(uid) else { continue };
-        let target = Target { pod, cgroups, pool: assignment.pool_of(uid) };
-        cpusets(&mut plan, &online, &target);
-        if pod.class() == QosClass::Reclaimed {
-            squeeze(&mut plan, &target, &promises, supply, policy);
-            memory::bound(&mut plan, &target, &promises, supply, policy);
-        } else {
-            weights(&mut plan, &target);
-            limits(&mut plan, &target);
-            memory::limits(&mut plan, &target);
-        }
+    let known = pods.iter().filter_map(|(uid, pod)| Some((uid, pod, cgroups.get(uid)?)));
+    let targets: Vec<Target<'_>> = known.map(|(uid, pod, cgroups)| Target { pod, cgroups, pool: assignment.pool_of(uid) }).collect();
+    let parts = targets.iter().map(|target| of_pod(target, &online, &promises, supply, policy));
+    // The ancestors last: their sum is right, should one of them be a pod's cgroup too.
+    Plan::of_parts(parts.chain(std::iter::once(memory::protect_ancestors(&targets, policy))))
+}
+
+/// The knobs of one pod.
+fn of_pod(target: &Target<'_>, online: &BTreeMap<&PoolName, Pool>, promises: &Promises, supply: &Supply, policy: &KnobPolicy) -> Plan {
+    let mut plan = Plan::new();
+    cpusets(&mut plan, online, target);
+    if target.pod.class() == QosClass::Reclaimed {
+        squeeze(&mut plan, target, promises, supply, policy);
+        memory::bound(&mut plan, target, promises, supply, policy);
+    } else {
+        weights(&mut plan, target);
+        limits(&mut plan, target);
+        memory::limits(&mut plan, target);
+        memory::protect(&mut plan, target);
     }
-    memory::protect(&mut plan, pods, cgroups, policy);
     plan
 }
 

@@ -100,7 +100,9 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
 impl Engine {
     /// Goes on where an earlier agent stopped.
     fn take_over(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), AgentError> {
+        // What was right before is wanted until the folder says otherwise: one that cannot be read now ends nothing.
         self.wanted = manifest::load_last_good(&self.config.last_good(), &self.config.qos);
+        self.runtime.set_wanted(&self.wanted, now);
         self.read_manifests(now);
         let happenings = self.runtime.adopt(&mut self.arbiter, now)?;
         self.record_all(happenings, now);

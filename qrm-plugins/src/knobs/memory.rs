@@ -1,7 +1,7 @@
 //! Memory knobs: what reclaimed pods may hold, what others may, and what the kernel keeps for them.
 
-use super::{KnobPolicy, PodCgroups, Promises, Supply, Target, pod_limit};
-use gleaner_model::{Bytes, CgroupPath, KnobValue, Limit, Plan, Pod, PodUid, QosClass, Reason, Subject};
+use super::{KnobPolicy, Promises, Supply, Target, pod_limit};
+use gleaner_model::{Bytes, CgroupPath, KnobValue, Limit, Plan, Pod, QosClass, Reason, Subject};
 use std::collections::BTreeMap;
 
 /// Bounds of a reclaimed pod. It is killed only above what it was promised; when there is less than was promised it is slowed down earlier.
@@ -33,24 +33,31 @@ pub(super) fn limits(plan: &mut Plan, target: &Target<'_>) {
     }
 }
 
-/// Protection of shared and dedicated pods by their requests, and of the cgroups between them and the root of the pods by the sum.
-pub(super) fn protect(plan: &mut Plan, pods: &BTreeMap<PodUid, Pod>, cgroups: &BTreeMap<PodUid, PodCgroups>, policy: &KnobPolicy) {
+/// Protection of a shared or dedicated pod by its request.
+pub(super) fn protect(plan: &mut Plan, target: &Target<'_>) {
+    if let Some(request) = protected(target.pod) {
+        target.set(plan, &target.cgroups.pod, KnobValue::MemoryLow(request), &Reason::MemoryProtected { request });
+    }
+}
+
+fn protected(pod: &Pod) -> Option<Bytes> {
+    let protects = matches!(pod.class(), QosClass::Shared | QosClass::Dedicated);
+    protects.then(|| pod.memory_request()).filter(|request| !request.is_zero())
+}
+
+/// Protection of the cgroups between the protected pods and the root of the pods by the sum.
+pub(super) fn protect_ancestors(targets: &[Target<'_>], policy: &KnobPolicy) -> Plan {
     let mut parents: BTreeMap<CgroupPath, Bytes> = BTreeMap::new();
-    for (uid, pod) in pods {
-        let (Some(cgroups), QosClass::Shared | QosClass::Dedicated) = (cgroups.get(uid), pod.class()) else { continue };
-        let request = pod.memory_request();
-        if request.is_zero() {
-            continue;
-        }
-        let reason = Reason::MemoryProtected { request };
-        plan.set(cgroups.pod.clone(), KnobValue::MemoryLow(request), Subject::Pod(pod.name.clone()), reason);
-        if let Some(parent) = cgroups.pod.parent() {
+    for target in targets {
+        if let (Some(request), Some(parent)) = (protected(target.pod), target.cgroups.pod.parent()) {
             add(&mut parents, parent, request);
         }
     }
+    let mut plan = Plan::new();
     for (cgroup, request) in ancestors(&parents, policy) {
         plan.set(cgroup, KnobValue::MemoryLow(request), Subject::Node, Reason::MemoryProtected { request });
     }
+    plan
 }
 
 /// What the parents of pods need together, on each cgroup from them up to the root of the pods.

@@ -19,6 +19,7 @@ mod pods;
 mod pools;
 mod refusal;
 mod shadow;
+mod slips;
 mod stop;
 
 /// CPUs of this machine.
