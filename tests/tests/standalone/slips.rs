@@ -1,6 +1,6 @@
 //! Slips of the person who edits manifests, across a restart of the agent.
 
-use gleaner_tests::{Node, Pod, PodFiles, pod_state};
+use gleaner_tests::{Node, Pod, PodFiles};
 use std::fs;
 
 /// A node whose agent runs a shared and a reclaimed pod, and the processes of both.
