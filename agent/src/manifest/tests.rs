@@ -152,3 +152,14 @@ fn a_manifest_that_became_wrong_goes_on_asking_for_its_pod() {
     assert_eq!(load_last_good(&file, &QosConfig::default()), before);
     assert_eq!(load_last_good(&dir.path().join("none"), &QosConfig::default()), BTreeMap::new());
 }
+
+proptest::proptest! {
+    #[test]
+    fn reading_never_panics(text in ".{0,80}", at in 0usize..700, byte: u8) {
+        let mut damaged = DEDICATED.as_bytes().to_vec();
+        if let Some(b) = damaged.get_mut(at) {
+            *b = byte;
+        }
+        let _ = (parse("a.yaml", &text, &QosConfig::default()), parse("a.yaml", &String::from_utf8_lossy(&damaged), &QosConfig::default()));
+    }
+}
