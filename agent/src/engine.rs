@@ -24,7 +24,7 @@ use gleaner_host::clock;
 use gleaner_host::node::Inventory;
 use gleaner_host::psi::Watcher;
 use gleaner_host::sampler::{Sample, Sampler};
-use gleaner_model::{Assignment, KnobId, Plan, PodUid, PoolName, Subject, Timestamp, Topology};
+use gleaner_model::{Assignment, KnobId, KnobKind, Plan, PodUid, PoolName, Subject, Timestamp, Topology};
 use gleaner_qrm_plugins::Supply;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -59,6 +59,8 @@ pub(crate) struct Engine {
     planned: Option<(Assignment, Supply, BTreeSet<PodUid>)>,
     /// What was asked of the kernel in the last tick.
     plan: Plan,
+    /// Knobs that this kernel does not have.
+    not_offered: BTreeSet<KnobKind>,
     /// Knobs of it that were not written.
     unwritten: BTreeSet<KnobId>,
     pressure_fired: bool,
@@ -175,6 +177,7 @@ impl Engine {
                 self.config.knobs = config.knobs;
                 self.config.eviction = config.eviction;
                 (self.settled, self.planned) = (None, None);
+                tracing::info!("configuration read again; what needs a restart is in docs/configuration.md");
                 self.note("configuration", None, now);
                 self.read_manifests(now);
                 self.step(now);

@@ -111,9 +111,11 @@ fn parse_document(source: String, text: &str, config: &QosConfig) -> Manifest {
         Ok(kind) => kind,
         Err(error) => return refuse(source, one_line(format!("is not a Kubernetes object: {error}"))),
     };
-    if (kind.api_version.as_deref(), kind.kind.as_deref()) != (Some("v1"), Some("Pod")) {
-        let found = format!("{}/{}", kind.api_version.unwrap_or_else(|| "?".into()), kind.kind.unwrap_or_else(|| "?".into()));
-        return refuse(source, format!("is {found}, but only v1/Pod can run here"));
+    match (kind.api_version.as_deref(), kind.kind.as_deref()) {
+        (Some("v1"), Some("Pod")) => {}
+        (Some(version), Some(kind)) => return refuse(source, format!("is {version}/{kind}, but only v1/Pod can run here")),
+        (None, _) => return refuse(source, "has no apiVersion; only v1 Pods can run here".to_owned()),
+        (_, None) => return refuse(source, "has no kind; only v1 Pods can run here".to_owned()),
     }
     let pod: core::Pod = match serde_saphyr::from_str(text) {
         Ok(pod) => pod,

@@ -99,6 +99,8 @@ pub(crate) struct KnobState {
     pub(crate) cgroup: CgroupPath,
     /// Which knob.
     pub(crate) knob: KnobKind,
+    /// Whether this kernel has it; where it has not, nothing is written.
+    pub(crate) offered: bool,
     /// What it should hold.
     pub(crate) value: KnobValue,
     /// Why.

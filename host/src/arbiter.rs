@@ -81,7 +81,13 @@ impl Arbiter {
     }
 
     fn open_in_boot(layout: Layout, tree: CgroupPath, journal: &Path, boot: &str) -> Result<(Self, Vec<String>), HostError> {
-        let (mut journal, mut warnings) = Journal::open(journal, boot, &tree)?;
+        let (mut journal, mut warnings) = match Journal::open(journal, boot, &tree) {
+            Err(HostError::OtherTree { found, .. }) if nothing_to_restore(&layout, journal, boot, &found)? => {
+                fs::remove_file(journal).map_err(|e| HostError::io("remove", journal, e))?;
+                Journal::open(journal, boot, &tree)?
+            }
+            opened => opened?,
+        };
         let compacted = journal.compact(|records| records.keep_living(&layout, &tree));
         // Entries that stay in the file are passed over next time just as well.
         warnings.extend(compacted.err().map(|e| e.to_string()));
@@ -113,6 +119,13 @@ impl Arbiter {
     fn inside(&self, cgroup: &CgroupPath) -> Result<(), HostError> {
         if cgroup.is_within(&self.tree) { Ok(()) } else { Err(HostError::OutsideTree(cgroup.to_string())) }
     }
+}
+
+/// Whether a journal of another tree speaks of nothing that still exists: that tree was put back, or is gone.
+fn nothing_to_restore(layout: &Layout, path: &Path, boot: &str, tree: &CgroupPath) -> Result<bool, HostError> {
+    let (mut journal, _) = Journal::open(path, boot, tree)?;
+    journal.compact(|records| records.keep_living(layout, tree))?;
+    Ok(journal.records().is_empty())
 }
 
 #[cfg(test)]

@@ -211,10 +211,12 @@ impl fmt::Display for Reason {
             }
             Self::PoolSize { cpus, demand: Some(demand), requested } => {
                 let late = if demand.ceil_cpus().max(1) < *cpus { "; less must be enough for a while before it shrinks" } else { "" };
-                write!(f, "needs {cpus} CPUs: measured demand {demand}, requested {requested}{late}")
+                write!(f, "needs {}: demand {demand}, requested {requested}{late}", count(*cpus))
             }
-            Self::PoolSize { cpus, demand: None, requested } => write!(f, "needs {cpus} CPUs: demand not known yet, requested {requested}"),
-            Self::Placed { cpus, mems, moved, rule } => write!(f, "CPUs {cpus}, memory nodes {mems} ({moved} moved): {rule}"),
+            Self::PoolSize { cpus, demand: None, requested } => {
+                write!(f, "needs {}: demand not known yet, requested {requested}", count(*cpus))
+            }
+            Self::Placed { cpus, mems, moved, rule } => write!(f, "CPUs {cpus} ({moved} new), memory nodes {mems}: {rule}"),
             Self::Joined { class, pool, cpus } => write!(f, "{class} in pool {pool} on CPUs {cpus}"),
             Self::Refused { cause } => write!(f, "refused: {cause}"),
             Self::Quota { promised, promised_all, supply, given } => {
@@ -246,6 +248,10 @@ impl fmt::Display for Reason {
             Self::Health { part, problem: None } => write!(f, "{part} works again"),
         }
     }
+}
+
+fn count(cpus: u32) -> String {
+    if cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") }
 }
 
 fn rule_text(rule: ReclaimRule, missing: Option<&str>) -> String {

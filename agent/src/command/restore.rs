@@ -31,7 +31,8 @@ pub(crate) fn restore(args: &RestoreArgs) -> Result<ExitCode, AgentError> {
     let mut text: String = warnings.iter().map(|warning| format!("note: {warning}\n")).collect();
     let report = arbiter.restore();
     if args.stop_pods {
-        stop_pods(&layout, &tree, &mut arbiter)?;
+        let ended = stop_pods(&layout, &tree, &mut arbiter)?;
+        let _ = writeln!(text, "{ended} pods ended");
     }
     let left = if args.stop_pods { arbiter.restore().remaining_cgroups } else { report.remaining_cgroups.clone() };
     describe(&report, &mut text);
@@ -52,13 +53,16 @@ fn describe(report: &RestoreReport, text: &mut String) {
     let _ = writeln!(text, "{} restored, {} gone with their cgroups, {} failed", report.restored.len(), report.gone, report.failed.len());
 }
 
-/// Ends the pods that a standalone agent left running; pods of others are not in the journal.
-fn stop_pods(layout: &Layout, tree: &CgroupPath, arbiter: &mut Arbiter) -> Result<(), AgentError> {
-    for pod in cgroup::discover(layout, tree)? {
-        if !arbiter.created(&pod.cgroup) {
-            continue;
-        }
-        runtime::clear(layout, arbiter, &pod)?;
+/// Ends the pods that a standalone agent left running and says how many; pods of others are not in the journal.
+fn stop_pods(layout: &Layout, tree: &CgroupPath, arbiter: &mut Arbiter) -> Result<usize, AgentError> {
+    let found = match cgroup::discover(layout, tree) {
+        // The agent stopped cleanly, or the pods were ended before.
+        Err(error) if error.is_gone() => Vec::new(),
+        found => found?,
+    };
+    let ours: Vec<_> = found.into_iter().filter(|pod| arbiter.created(&pod.cgroup)).collect();
+    for pod in &ours {
+        runtime::clear(layout, arbiter, pod)?;
     }
-    Ok(())
+    Ok(ours.len())
 }

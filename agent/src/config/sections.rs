@@ -60,5 +60,7 @@ fn alone(key: &str, value: Value) -> Result<(), String> {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    // The rest is advice for those who program with the library.
+    line.split(", set DuplicateKeyPolicy").next().unwrap_or_default().to_owned()
 }

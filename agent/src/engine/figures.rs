@@ -4,14 +4,14 @@ use gleaner_model::{Reason, ReclaimRule};
 
 pub(super) fn cpu(reason: &Reason) -> Option<(u64, String)> {
     match reason {
-        Reason::ReclaimableCpu { given, rule, missing, .. } => Some((steady(*rule, given.get()), format!("{rule:?}{missing:?}"))),
+        Reason::ReclaimableCpu { given, rule, missing, .. } => news(*rule, given.get(), missing.as_deref()),
         _ => None,
     }
 }
 
 pub(super) fn memory(reason: &Reason) -> Option<(u64, String)> {
     match reason {
-        Reason::ReclaimableMemory { given, rule, missing, .. } => Some((steady(*rule, given.get()), format!("{rule:?}{missing:?}"))),
+        Reason::ReclaimableMemory { given, rule, missing, .. } => news(*rule, given.get(), missing.as_deref()),
         _ => None,
     }
 }
@@ -23,10 +23,10 @@ pub(super) fn pool(reason: &Reason) -> Option<(u64, String)> {
     }
 }
 
-/// A figure that rises slowly is news when it begins to rise and when it has risen, not on the way.
-const fn steady(rule: ReclaimRule, given: u64) -> u64 {
+/// A figure that rises slowly is news when it has risen, not on the way. Otherwise the amount counts, and what is missing.
+fn news(rule: ReclaimRule, given: u64, missing: Option<&str>) -> Option<(u64, String)> {
     match rule {
-        ReclaimRule::SlowRise => 0,
-        _ => given,
+        ReclaimRule::SlowRise => None,
+        ReclaimRule::Demand | ReclaimRule::Free | ReclaimRule::Unknown => Some((given, missing.unwrap_or_default().to_owned())),
     }
 }

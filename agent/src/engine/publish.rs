@@ -7,7 +7,7 @@ use gleaner_host::cgroup::Mode;
 use gleaner_model::{Bytes, CpuSet, MilliCpu, PodReadings, PodUid, QosClass, Subject, Timestamp};
 
 /// Decisions that the state carries; the rest is with each pod and pool.
-const SHOWN: usize = 32;
+const SHOWN: usize = 96;
 
 impl Engine {
     /// What is known now.
@@ -90,6 +90,7 @@ impl Engine {
             .map(|(id, desired)| KnobState {
                 cgroup: id.cgroup.clone(),
                 knob: id.kind,
+                offered: !self.not_offered.contains(&id.kind),
                 value: desired.value.clone(),
                 reason: desired.reason.clone(),
             })

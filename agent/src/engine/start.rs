@@ -16,7 +16,7 @@ use gleaner_host::psi::{Trigger, Watcher};
 use gleaner_host::sampler::{Sampler, SamplerCore};
 use gleaner_host::{HostError, clock, topology};
 use gleaner_model::{Assignment, Plan, Pool, Reason, Subject, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -81,7 +81,8 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
         settled: None,
         planned: None,
         plan: Plan::new(),
-        unwritten: std::collections::BTreeSet::new(),
+        unwritten: BTreeSet::new(),
+        not_offered: BTreeSet::new(),
         pressure_fired: false,
         stopping: false,
         recorder: Recorder::default(),
@@ -119,7 +120,12 @@ impl Engine {
                 self.assignment_from_kernel(now)
             }
         };
-        self.settling = !self.runtime.live().is_empty();
+        let live = self.runtime.live();
+        // Promises to pods that ended are over; without the old pool they are placed, and explained, anew.
+        self.assignment.members.retain(|uid, _| live.contains_key(uid));
+        let kept: BTreeSet<_> = self.assignment.members.values().cloned().collect();
+        self.assignment.pools.retain(|name, _| !live.is_empty() && (!name.is_dedicated() || kept.contains(name)));
+        self.settling = !live.is_empty();
         self.explain_what_was_kept(now);
         self.sampler.set_targets(self.runtime.targets());
         Ok(())
@@ -197,7 +203,11 @@ fn watch_pressure(layout: &Layout, config: &Config, sender: &mpsc::Sender<Event>
     let (psi, short) = judge(start(50, 500));
     let Some(refused) = short else { return (psi, None) };
     match judge(start(200, 2000)) {
-        (psi @ Some(_), None) => (psi, Some(format!("memory pressure is told within 2 s and not at once: {refused}"))),
+        (psi @ Some(_), None) => {
+            tracing::debug!("{refused}");
+            let slow = "memory pressure is told within 2 s and not at once: the kernel takes shorter windows with CAP_SYS_RESOURCE only";
+            (psi, Some(slow.to_owned()))
+        }
         (psi, _) => (psi, Some(format!("memory pressure is only polled: {refused}"))),
     }
 }

@@ -65,24 +65,14 @@ impl Engine {
     /// Admits what fits and gives every pod its pool. True when a pod was admitted.
     fn place_now(&mut self, snapshot: &Snapshot) -> bool {
         let now = snapshot.at;
-        let live = &snapshot.pods;
         let candidates = self.runtime.candidates(now);
-        let (fitting, waiting) = admission::sort_out(candidates, live, self.allocatable(), self.estimate.as_ref());
-        for (uid, why) in waiting {
-            self.make_wait(&uid, &why, now);
-        }
-        let question = (live.keys().cloned().collect(), self.pool_sizes());
-        if fitting.is_empty() && self.settled.as_ref() == Some(&question) {
+        let question = (snapshot.pods.keys().cloned().collect(), self.pool_sizes());
+        if candidates.is_empty() && self.settled.as_ref() == Some(&question) {
             return false;
         }
-        let mut pods = live.clone();
-        pods.extend(fitting.iter().map(|pod| (pod.uid.clone(), pod.clone())));
-        let placement = self.placement(&pods);
+        let (fitting, placement) = self.find_room(candidates, &snapshot.pods, now);
         for pod in &fitting {
-            match placement.refused.get(&pod.uid) {
-                Some(reason) => self.make_wait(&pod.uid, &cause(reason), now),
-                None => self.admit(pod, now),
-            }
+            self.admit(pod, now);
         }
         for (subject, reason) in placement.decisions {
             if !matches!(reason, Reason::Refused { .. }) {
@@ -93,6 +83,30 @@ impl Engine {
         self.settled = (fitting.is_empty() && placement.assignment == self.assignment).then_some(question);
         self.assignment = placement.assignment;
         !fitting.is_empty()
+    }
+
+    /// The candidates that fit by their requests and by their placement, with that placement. One that cannot be placed takes nothing from the
+    /// others: they are looked at again without it.
+    fn find_room(&mut self, mut candidates: Vec<Pod>, live: &BTreeMap<PodUid, Pod>, now: Timestamp) -> (Vec<Pod>, Placement) {
+        loop {
+            let (fitting, waiting) = admission::sort_out(candidates.clone(), live, self.allocatable(), self.estimate.as_ref());
+            let mut pods = live.clone();
+            pods.extend(fitting.iter().map(|pod| (pod.uid.clone(), pod.clone())));
+            let placement = self.placement(&pods);
+            let refused: Vec<PodUid> =
+                fitting.iter().map(|pod| pod.uid.clone()).filter(|uid| placement.refused.contains_key(uid)).collect();
+            for uid in &refused {
+                let why = placement.refused.get(uid).map(cause).unwrap_or_default();
+                self.make_wait(uid, &why, now);
+            }
+            if refused.is_empty() {
+                for (uid, why) in waiting {
+                    self.make_wait(&uid, &why, now);
+                }
+                return (fitting, placement);
+            }
+            candidates.retain(|pod| !refused.contains(&pod.uid));
+        }
     }
 
     fn placement(&self, pods: &BTreeMap<PodUid, Pod>) -> Placement {
@@ -182,7 +196,8 @@ impl Engine {
                         self.recorder.record(now, owner, reason);
                     }
                 }
-                WriteResult::Unchanged | WriteResult::NotOffered | WriteResult::Gone => {}
+                WriteResult::NotOffered => drop(self.not_offered.insert(knob.kind)),
+                WriteResult::Unchanged | WriteResult::Gone => {}
             }
         }
         let problem = failures.first().map(|first| format!("{} knobs not written, the first: {first}", failures.len()));

@@ -25,7 +25,10 @@ pub(crate) async fn fetch_state(socket: &Path) -> Result<NodeState, AgentError> 
 }
 
 async fn get(socket: &Path, path: &str) -> Result<Bytes, String> {
-    let stream = UnixStream::connect(socket).await.map_err(|e| e.to_string())?;
+    let stream = UnixStream::connect(socket).await.map_err(|e| match e.kind() {
+        std::io::ErrorKind::PermissionDenied => "only root and the agent's own user may ask".to_owned(),
+        _ => e.to_string(),
+    })?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     let driver = tokio::spawn(connection);
     let request = Request::get(path).header("host", "gleaner").body(Empty::<Bytes>::new()).map_err(|e| e.to_string())?;

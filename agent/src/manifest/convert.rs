@@ -96,6 +96,9 @@ pub(super) fn specification(source: &str, text: &str, pod: &core::Pod, config: &
     }
     let uid = uid(source, text, pod).map_err(|e| problems.push(e)).ok();
     let (Some(name), Some(qos), Some(uid), true) = (pod_name, qos, uid, problems.is_empty()) else { return Err(problems) };
+    if qos.class == QosClass::Dedicated && containers.iter().all(|c| c.cpu.request.is_none_or(MilliCpu::is_zero)) {
+        return Err(vec!["a dedicated_cores pod must request CPU, but requests none".to_owned()]);
+    }
     if qos.class == QosClass::Reclaimed {
         containers.iter_mut().for_each(promise_reclaimed);
     }
@@ -164,11 +167,12 @@ fn one_container(
         (false, _) if container.name == main => ContainerKind::Main,
         _ => ContainerKind::Sidecar,
     };
-    let argv: Vec<String> = container.command.iter().flatten().chain(container.args.iter().flatten()).cloned().collect();
     if container.command.as_ref().is_none_or(Vec::is_empty) {
         problems.push("command is missing: standalone mode runs commands, not images".to_owned());
     }
     let env = environment(container, &mut problems);
+    let words = container.command.iter().flatten().chain(container.args.iter().flatten());
+    let argv: Vec<String> = words.map(|word| expand(word, &env)).collect();
     if argv.iter().chain(env.values()).any(|text| text.contains('\0')) {
         problems.push("command or env holds a NUL".to_owned());
     }
@@ -178,6 +182,32 @@ fn one_container(
     let described = Container { name: name.clone(), kind, cpu, memory, reclaimed_cpu, reclaimed_memory };
     let run = ContainerRun { name, init, restart: own_policy, argv, env, working_dir: container.working_dir.clone().map(PathBuf::from) };
     Ok((described, run))
+}
+
+/// Kubernetes' `$(NAME)` in commands: the value of a variable of the container; `$$` is a dollar sign, and an unknown name stays as it is written.
+fn expand(word: &str, env: &BTreeMap<String, String>) -> String {
+    let mut out = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let variable = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
+        rest = match (after.strip_prefix('$'), variable) {
+            (Some(tail), _) => {
+                out.push('$');
+                tail
+            }
+            (None, Some((name, tail))) if env.contains_key(name) => {
+                out.push_str(env.get(name).map_or("", String::as_str));
+                tail
+            }
+            _ => {
+                out.push('$');
+                after
+            }
+        };
+    }
+    out.push_str(rest);
+    out
 }
 
 fn environment(container: &core::Container, problems: &mut Vec<String>) -> BTreeMap<String, String> {

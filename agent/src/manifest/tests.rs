@@ -52,6 +52,14 @@ fn a_manifest_becomes_a_pod_and_its_commands() {
 }
 
 #[test]
+fn variables_in_a_command_are_expanded_as_kubernetes_does() {
+    for (word, expected) in [("x$(A)y$(A)", "xbyb"), ("$$(A)", "$(A)"), ("$(B) $A $", "$(B) $A $"), ("$(", "$("), ("plain", "plain")] {
+        let text = DEDICATED.replace("--fast", &format!("\"{word}\""));
+        assert_eq!(one(&text).pod.unwrap().runs[1].argv[1], expected, "{word}");
+    }
+}
+
+#[test]
 fn a_changed_manifest_is_another_pod() {
     let uid = |text: &str| one(text).pod.unwrap().pod.uid.clone();
     assert_eq!(uid(DEDICATED), uid(DEDICATED));
@@ -79,6 +87,8 @@ spec:
 fn what_is_wrong_is_said_in_one_line_each() {
     for (text, part) in [
         ("a: [", "is not a Kubernetes object"),
+        ("kind: Deployment\n", "has no apiVersion"),
+        (&DEDICATED.replace("limits: {cpu: 2, memory: 1Gi}", "limits: {memory: 1Gi}"), "must request CPU"),
         ("apiVersion: apps/v1\nkind: Deployment\n", "is apps/v1/Deployment"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n", "spec.containers is empty"),
         ("apiVersion: v1\nkind: Pod\nspec: {containers: [{name: a, command: [x]}]}\n", "metadata.name is missing"),

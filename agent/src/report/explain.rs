@@ -17,6 +17,10 @@ pub(crate) fn explain(state: &NodeState, name: &str, now: Timestamp) -> Result<S
     text.push_str(&pod.phase.why().map(|why| format!(": {why}")).unwrap_or_default());
     text.push('\n');
     text.push_str(&pod.trouble.as_ref().map(|trouble| format!("{trouble}\n")).unwrap_or_default());
+    if let Some(file) = state.refused_names.get(&pod.name) {
+        let problems = state.refused.get(file).map(|p| p.join("; ")).unwrap_or_default();
+        let _ = writeln!(text, "it runs as its manifest was before; now {file} is refused: {problems}");
+    }
     match &pod.pool {
         // Writing to a String cannot fail.
         Some(pool) => drop(writeln!(text, "it is in pool {pool}, on CPUs {} and memory nodes {}", pod.cpus, pod.mems)),
@@ -28,7 +32,8 @@ pub(crate) fn explain(state: &NodeState, name: &str, now: Timestamp) -> Result<S
         }
     }
     if !pod.knobs.is_empty() {
-        text.push_str("\nwhat its cgroups should hold\n");
+        let shadow = if state.shadow { ", were this not shadow mode" } else { "" };
+        let _ = writeln!(text, "\nwhat its cgroups should hold{shadow}");
         let rows: Vec<Vec<String>> =
             pod.knobs.iter().map(|k| vec![k.cgroup.to_string(), k.knob.to_string(), k.value.to_string(), k.reason.to_string()]).collect();
         text.push_str(&table(&["CGROUP", "KNOB", "VALUE", "WHY"], &rows));

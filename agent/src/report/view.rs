@@ -33,7 +33,7 @@ fn section(title: &str, body: &str) -> String {
 fn heading(state: &NodeState, now: Timestamp) -> String {
     let mode = match (state.stopping, state.shadow) {
         (true, _) => ", stopping",
-        (false, true) => ", SHADOW: nothing is written",
+        (false, true) => ", SHADOW: pods run as kubelet would run them, Gleaner writes nothing",
         (false, false) => "",
     };
     let count = state.cpus.count();
@@ -59,24 +59,23 @@ fn pods(state: &NodeState) -> String {
     if rows.is_empty() {
         String::new()
     } else {
-        table(&["POD", "CLASS", "STATE", "POOL", "CPUS", "MEMS", "REQUEST", "USAGE", "MEMORY", ""], &rows)
+        table(&["POD", "CLASS", "STATE", "USAGE", "REQUEST", "CPUS", "POOL", "MEMS", "MEMORY", ""], &rows)
     }
 }
 
 fn pod(pod: &PodState) -> Vec<String> {
     // Evictions and refusals are long; the page has the beginning and `gleaner explain` the whole.
     let note = pod.phase.why().map(str::to_owned).or_else(|| pod.trouble.clone());
+    let pool = pod.pool.as_ref().map(|pool| if pool.is_dedicated() { "dedicated".to_owned() } else { pool.to_string() });
     vec![
         pod.name.clone(),
-        pod.class.to_string(),
+        pod.class.as_str().trim_end_matches("_cores").to_owned(),
         pod.phase.to_string(),
-        pod.pool
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |pool| if pool.is_dedicated() { "dedicated".to_owned() } else { pool.to_string() }),
-        filled(pod.cpus.to_string()),
-        filled(pod.mems.to_string()),
-        pod.cpu_request.to_string(),
         known(pod.cpu_usage),
+        pod.cpu_request.to_string(),
+        filled(pod.cpus.to_string()),
+        known(pool),
+        filled(pod.mems.to_string()),
         known(pod.memory.map(gleaner_model::Bytes::rounded)),
         note.unwrap_or_default(),
     ]
@@ -118,7 +117,14 @@ fn reclaimable(state: &NodeState) -> String {
 }
 
 fn decisions(state: &NodeState, now: Timestamp) -> String {
-    let shown: Vec<&Decision> = state.decisions.iter().rev().take(DECISIONS).collect();
+    // The figures change all the time and stand above already; of each the newest is enough.
+    let (mut cpu, mut memory) = (0, 0);
+    let news = |d: &&Decision| match d.reason {
+        Reason::ReclaimableCpu { .. } => std::mem::replace(&mut cpu, 1) == 0,
+        Reason::ReclaimableMemory { .. } => std::mem::replace(&mut memory, 1) == 0,
+        _ => true,
+    };
+    let shown: Vec<&Decision> = state.decisions.iter().rev().filter(news).take(DECISIONS).collect();
     let rows: Vec<Vec<String>> = shown.iter().map(|d| vec![ago(now, d.at), d.subject.to_string(), d.reason.to_string()]).collect();
     if rows.is_empty() { String::new() } else { table(&["WHEN", "WHAT", "WHY"], &rows) }
 }

@@ -31,7 +31,7 @@ impl std::fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exited with status {code}"),
             Self::Signal(signal) => write!(f, "was killed by signal {signal}"),
-            Self::Unknown => f.write_str("ended while no agent watched"),
+            Self::Unknown => f.write_str("ended; its exit status is not known"),
         }
     }
 }

@@ -103,6 +103,11 @@ impl Records {
         self.enabled.retain(|cgroup, enabled| layout.unified_dir(cgroup).is_some_and(|dir| is(&dir, Some(enabled.inode))));
     }
 
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.created.is_empty() && self.enabled.is_empty()
+    }
+
     /// The fewest entries that give these records.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let first = self.first.iter().map(|(knob, first)| Entry::First { knob: knob.clone(), first: first.clone() });

@@ -150,3 +150,18 @@ fn a_journal_cannot_name_folders_that_are_no_cgroups_of_the_tree() {
     assert_eq!((arbiter.restore().remaining_cgroups, warnings), (vec![], vec![]));
     assert!(victim.is_dir() && !fixture.file("c").exists());
 }
+
+#[test]
+fn a_journal_whose_tree_was_put_back_does_not_bind_the_folder() {
+    let fixture = Fixture::new();
+    let (mut arbiter, _) = fixture.open();
+    arbiter.apply(&fixture.plan(&[KnobValue::MemoryHigh(Limit::At(Bytes::new(1 << 20)))]));
+    let other = || {
+        let layout = Layout::with_v2_root(fixture.dir.path().join("cg"));
+        Arbiter::open(layout, "/other".parse().unwrap(), &fixture.dir.path().join("journal"))
+    };
+    let error = other().unwrap_err().to_string();
+    assert!(error.contains("is about the cgroup tree /kubepods, not /other"), "{error}");
+    arbiter.restore();
+    assert_eq!(other().unwrap().1, Vec::<String>::new());
+}

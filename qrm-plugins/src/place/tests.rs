@@ -226,8 +226,8 @@ fn a_new_dedicated_pod_takes_from_reclaim_before_share() {
     assert_eq!(
         said,
         [
-            "ns/d: CPUs 4-5, memory nodes 1 (2 moved): numa_binding: CPUs and memory on one NUMA node, whole cores",
-            "pool reclaim: CPUs 3,6-7, memory nodes 0-1 (0 moved): what the others leave",
+            "ns/d: CPUs 4-5 (2 new), memory nodes 1: numa_binding: CPUs and memory on one NUMA node, whole cores",
+            "pool reclaim: CPUs 3,6-7 (0 new), memory nodes 0-1: what the others leave",
         ]
     );
 }

@@ -105,3 +105,20 @@ fn the_kernel_holds_the_knobs_of_each_class() {
         assert!((16 << 20..=64 << 20).contains(&high), "memory.high of the reclaimed pod is {high}");
     }
 }
+
+#[test]
+fn a_dedicated_pod_that_cannot_be_placed_takes_nothing_from_those_that_wait_behind_it() {
+    let test = "a_dedicated_pod_that_cannot_be_placed_takes_nothing_from_those_that_wait_behind_it";
+    let Some(mut node) = Node::new(test) else { return };
+    // As many CPUs as there are would leave none to the shared pods, of which one runs already.
+    let all = u32::try_from(cpus()).unwrap();
+    node.add(&Pod::shared("first"));
+    node.start();
+    node.running(&["first"]);
+    node.add(&Pod::dedicated("all", all));
+    node.phase("all", "pending");
+    node.add(&Pod::shared("last").request("cpu", "100m"));
+    node.running(&["first", "last"]);
+    let why = node.phase("all", "pending")["why"].as_str().unwrap().to_owned();
+    assert!(!why.contains("not looked at yet"), "{why}");
+}

@@ -83,3 +83,21 @@ fn the_restored_tree_is_asked_of_every_hierarchy() {
     let v2 = node.layout().version(gleaner_host::cgroup::Controller::Cpu) == Some(Version::V2);
     assert_eq!(node.kernel().is_v2(gleaner_host::cgroup::Controller::Cpu), v2);
 }
+
+#[test]
+fn after_a_clean_stop_there_is_nothing_to_restore_and_the_next_start_explains_its_pods_anew() {
+    let test = "after_a_clean_stop_there_is_nothing_to_restore_and_the_next_start_explains_its_pods_anew";
+    let Some(mut node) = Node::new(test) else { return };
+    node.add(&Pod::dedicated("db", 1));
+    node.start();
+    node.running(&["db"]);
+    assert_eq!(node.stop(Signal::SIGINT).code, Some(0));
+    for flags in [vec![], vec!["--stop-pods"]] {
+        let output = node.run("restore", &flags);
+        assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    node.start();
+    node.running(&["db"]);
+    let text = String::from_utf8_lossy(&node.run("explain", &["db"]).stdout).into_owned();
+    assert!(text.contains("new), memory nodes"), "why it has its CPUs is not told\n{text}");
+}
