@@ -35,8 +35,10 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     let Started { engine, events, sender } = engine::start(config, args.config.config.clone())?;
     engine::feed(&sender, manifests)?;
     // Without its socket the agent still isolates; the problem is in the log and, where TCP is asked for, in /healthz.
+    let served = http::serve_unix(&socket, sender.clone());
+    let ours = served.is_ok();
     let problems = [
-        http::serve_unix(&socket, sender.clone()).err(),
+        served.err(),
         match listen {
             Some(address) => http::serve_tcp(address, sender.clone()).await.err(),
             None => None,
@@ -52,7 +54,9 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
         live::leave();
     }
     // Its name must not lead a later command to an agent that is gone.
-    let _ = std::fs::remove_file(&socket);
+    if ours {
+        let _ = std::fs::remove_file(&socket);
+    }
     say(&match left.is_empty() {
         true if keep_pods => "stopped; pods and knobs are left as they are, `gleaner restore` puts them back\n".to_owned(),
         true => "stopped; every kernel file is as it was\n".to_owned(),

@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// A configuration above this size is no configuration.
+const LARGEST: u64 = 1 << 20;
+
 /// The exit status for a wrong configuration (`EX_USAGE` of `sysexits.h`).
 pub(crate) const EX_USAGE: u8 = 64;
 
@@ -194,7 +197,7 @@ fn check_listen(address: SocketAddr, key: &str, problems: &mut Vec<String>) {
 }
 
 fn read(file: &Path) -> Result<(Config, Vec<String>), Vec<String>> {
-    let text = std::fs::read_to_string(file).map_err(|error| vec![format!("read {}: {error}", file.display())])?;
+    let text = gleaner_host::state::read_text(file, LARGEST).map_err(|error| vec![format!("read {}: {error}", file.display())])?;
     Ok(sections::parse(&text))
 }
 

@@ -89,7 +89,11 @@ fn bind(path: &Path) -> Result<UnixListener, AgentError> {
     }
     match std::fs::symlink_metadata(path) {
         Ok(old) if old.file_type().is_socket() && old.uid() == own => {
-            // Left by an agent that was killed; a living one holds the lock, so we would not be here.
+            // One that answers is another agent's, with a state folder of its own.
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(refuse("is in use by another agent"));
+            }
+            // Left by an agent that was killed.
             std::fs::remove_file(path).map_err(|e| AgentError::io("remove", path, e))?;
         }
         Ok(_) => return Err(refuse("exists and is no socket of this user")),

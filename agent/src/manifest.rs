@@ -9,11 +9,11 @@ pub(crate) use convert::{ContainerRun, PodSpecification, RestartPolicy};
 pub(crate) use last_good::{load_last_good, save_last_good};
 pub(crate) use watch::{FolderEvent, watch};
 
-use gleaner_model::{PodName, QosConfig};
+use gleaner_host::state::read_text;
+use gleaner_model::{PodName, PodUid, QosConfig};
 use k8s_openapi::api::core::v1 as core;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub(crate) type Wanted = BTreeMap<String, Arc<PodSpecification>>;
 
 /// Manifests above this size are refused: kubelet's pods are bounded by the API server's request limit of 3 MiB too.
-const LARGEST: u64 = 3 << 20;
+pub(crate) const LARGEST: u64 = 3 << 20;
 
 /// One document of one manifest file: a pod that may run, or what is wrong with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,7 @@ pub(crate) fn read_folder(folder: &Path, config: &QosConfig) -> Result<Vec<Manif
         if name.starts_with('.') || !matches!(extension, "yaml" | "yml" | "json") || file.is_dir() {
             continue;
         }
-        match read_file(&file) {
+        match read_text(&file, LARGEST) {
             Ok(text) => manifests.extend(parse(&name, &text, config)),
             // Removed between being listed and being read: it is simply not there.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -58,19 +58,6 @@ pub(crate) fn read_folder(folder: &Path, config: &QosConfig) -> Result<Vec<Manif
     }
     refuse_second_names(&mut manifests);
     Ok(manifests)
-}
-
-fn read_file(file: &Path) -> Result<String, std::io::Error> {
-    // The check before opening keeps a fifo in the folder from blocking the agent.
-    if !std::fs::metadata(file)?.is_file() {
-        return Err(std::io::Error::other("is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
-        return Err(std::io::Error::other("is larger than 3 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| std::io::Error::other("is not UTF-8 text"))
 }
 
 /// Only what tells a pod from other kinds; read first, so that a wrong kind is one clear line.
@@ -140,7 +127,15 @@ pub(crate) fn wanted(manifests: &[Manifest], before: &Wanted) -> Wanted {
 
 fn refuse_second_names(manifests: &mut [Manifest]) {
     let mut first: BTreeMap<PodName, String> = BTreeMap::new();
+    let mut uids: BTreeMap<PodUid, String> = BTreeMap::new();
     for manifest in manifests {
+        if let Ok(spec) = &manifest.pod {
+            let uid = spec.pod.uid.clone();
+            match uids.get(&uid) {
+                Some(other) => manifest.pod = Err(vec![format!("metadata.uid {uid} is that of the pod in {other}; uids must be unique")]),
+                None => drop(uids.insert(uid, manifest.source.clone())),
+            }
+        }
         let Some(name) = manifest.name.clone() else { continue };
         match first.get(&name) {
             Some(other) => manifest.pod = Err(vec![format!("a pod named {name} is in {other} already; names must be unique")]),

@@ -145,6 +145,13 @@ impl Runtime {
         }
     }
 
+    /// Ends containers whose first process left their cgroup.
+    pub(crate) fn end_escaped(&self, now: Timestamp) -> Vec<Happening> {
+        let mut happenings = Vec::new();
+        self.pods.values().for_each(|pod| pod.end_escaped(&self.layout, now, &mut happenings));
+        happenings
+    }
+
     /// Keeps the containers' output bounded.
     pub(crate) fn bound_logs(&self) {
         self.pods.values().for_each(|pod| pod.bound_logs(&self.logs));

@@ -1,12 +1,14 @@
 //! What was promised, on disk: it outlives the agent. What can be derived is not stored.
 
 use crate::error::AgentError;
-use gleaner_host::state::{set_aside, write_atomically};
+use gleaner_host::state::{read_text, set_aside, write_atomically};
 use gleaner_model::{Assignment, Bytes, MilliCpu, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 const VERSION: u32 = 1;
+/// The promises of 500 pods take some 100 KiB.
+const LARGEST: u64 = 64 << 20;
 
 /// The promises of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +67,7 @@ impl Store {
     /// # Errors
     /// When a useless file cannot be moved out of the way.
     pub(crate) fn load(&mut self) -> Result<Loaded, AgentError> {
-        let text = match std::fs::read_to_string(&self.file) {
+        let text = match read_text(&self.file, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Loaded::Nothing),
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return self.useless("is not text"),

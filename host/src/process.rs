@@ -7,7 +7,7 @@ mod kill;
 pub(crate) mod scratch;
 
 use crate::HostError;
-use crate::cgroup::Layout;
+use crate::cgroup::{Controller, Layout, within};
 use gleaner_model::CgroupPath;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -61,13 +61,22 @@ pub fn signal(layout: &Layout, path: &CgroupPath, signal: Signal) -> Result<usiz
     send(&members(layout, path, true)?.victims(), signal)
 }
 
-/// Moves the calling process into a cgroup, in every hierarchy that has it: what a container's first process does before it becomes the
+/// Moves the calling process into a cgroup, in every hierarchy that has its tree: what a container's first process does before it becomes the
 /// container's program. It changes no knob, so the arbiter has no part in it.
 ///
 /// # Errors
-/// When no hierarchy has the cgroup, or one refuses (a v1 cpuset without CPUs or memory nodes does).
+/// When no hierarchy has the cgroup, when one that has the tree lacks the cgroup itself (it is being removed, and the process would run
+/// unbounded there), or when one refuses (a v1 cpuset without CPUs or memory nodes does).
 pub fn join(layout: &Layout, path: &CgroupPath) -> Result<(), HostError> {
     let mut joined = false;
+    let tree = std::iter::successors(Some(path.clone()), CgroupPath::parent).find(|ancestor| ancestor.name() == "kubepods");
+    for mount in layout.hierarchies() {
+        let folder = within(&mount, path);
+        let missing = !folder.is_dir() && tree.as_ref().is_some_and(|tree| within(&mount, tree).is_dir());
+        if missing {
+            return Err(HostError::io("join", &folder, ErrorKind::NotFound.into()));
+        }
+    }
     for folder in folders(layout, path) {
         let file = folder.join(PROCS);
         match OpenOptions::new().write(true).open(&file) {
@@ -79,6 +88,15 @@ pub fn join(layout: &Layout, path: &CgroupPath) -> Result<(), HostError> {
         joined = true;
     }
     if joined { Ok(()) } else { Err(nowhere("join", path)) }
+}
+
+/// Whether a process is in a cgroup in the hierarchy that bounds its CPUs; `None` where no hierarchy does, or it cannot be told.
+#[must_use]
+pub fn is_bound(layout: &Layout, path: &CgroupPath, pid: Pid) -> Option<bool> {
+    let folder = layout.dir(Controller::Cpuset, path)?;
+    let mut members = Members::default();
+    let found = list(&folder, true, &mut members).ok()?;
+    Some(found && members.pids.contains(&pid.as_raw()))
 }
 
 /// What the hierarchies list for a cgroup.

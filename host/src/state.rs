@@ -1,8 +1,9 @@
 //! Files that must never be found half written.
 
 use crate::error::HostError;
+use nix::libc::{O_CLOEXEC, O_NOCTTY, O_NONBLOCK};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,24 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), HostError> {
         return Err(HostError::io("write", path, error));
     }
     sync_folder(path)
+}
+
+/// The text of an ordinary file of at most `largest` bytes. Never waits: a fifo or a device in its place, or a link to one, is an error.
+///
+/// # Errors
+/// When it is no ordinary file, too large, no UTF-8, or cannot be read.
+pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
+    // A fifo without a writer would make a plain open wait for ever, and the kernel's log a read.
+    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_CLOEXEC | O_NOCTTY).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > largest {
+        return Err(io::Error::other(format!("is larger than {} MiB", largest >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8 text"))
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {

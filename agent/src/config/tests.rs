@@ -46,3 +46,13 @@ fn only_loopback_is_listened_on() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(problems("listen: 127.0.0.1:9000\n").is_empty());
 }
+
+#[test]
+fn a_fifo_in_the_place_of_the_file_is_an_error_and_not_a_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.yaml");
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let args = ConfigArgs { config: Some(file), state_dir: None, socket: None, cgroup_root: None };
+    let found = Config::load(&args).unwrap_err();
+    assert!(found.len() == 1 && found[0].ends_with("is not a regular file"), "{found:?}");
+}

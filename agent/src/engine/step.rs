@@ -30,8 +30,10 @@ impl Engine {
         if !self.stopping {
             self.evict_now(&snapshot);
         }
+        self.runtime.bound_logs();
         if look_at_all {
-            self.runtime.bound_logs();
+            let happenings = self.runtime.end_escaped(now);
+            self.record_all(happenings, now);
         }
         self.sampler.set_targets(self.runtime.targets());
         if let Some(sample) = &mut self.sample {

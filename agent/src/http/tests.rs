@@ -22,9 +22,14 @@ async fn the_state_round_trips_over_the_socket() {
     serve_unix(&socket, answering()).unwrap();
     assert_eq!(fetch_state(&socket).await.unwrap(), NodeState::empty(Timestamp::default()));
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-    // A second bind finds the socket that the first left and takes its place, as after a kill.
-    serve_unix(&socket, answering()).unwrap();
-    assert!(fetch_state(&socket).await.is_ok());
+    let error = serve_unix(&socket, answering()).unwrap_err().to_string();
+    assert!(error.ends_with("is in use by another agent"), "{error}");
+    assert!(fetch_state(&socket).await.is_ok(), "the first goes on");
+    // What an agent that was killed left behind is replaced.
+    let left = dir.path().join("run/left.sock");
+    drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
+    serve_unix(&left, answering()).unwrap();
+    assert!(fetch_state(&left).await.is_ok());
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 
 use super::{Wanted, parse_document};
 use crate::error::AgentError;
-use gleaner_host::state::write_atomically;
+use gleaner_host::state::{read_text, write_atomically};
 use gleaner_model::QosConfig;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// All manifests together; each is at most 3 MiB, and a folder holds a node's pods.
+const LARGEST: u64 = 256 << 20;
 
 /// Writes the manifests of these pods, by source.
 ///
@@ -20,7 +23,7 @@ pub(crate) fn save_last_good(file: &Path, wanted: &Wanted) -> Result<(), AgentEr
 /// The pods of the manifests that were right when an earlier agent last looked; none where the file is missing or damaged, since it only bridges
 /// a slip.
 pub(crate) fn load_last_good(file: &Path, config: &QosConfig) -> Wanted {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = read_text(file, LARGEST).unwrap_or_default();
     let texts: BTreeMap<String, String> = serde_json::from_str(&text).unwrap_or_default();
     texts.into_iter().filter_map(|(source, text)| Some((source.clone(), parse_document(source, &text, config).pod.ok()?))).collect()
 }

@@ -124,6 +124,17 @@ fn of_two_pods_with_one_name_the_first_file_wins() {
 }
 
 #[test]
+fn of_two_pods_with_one_uid_the_first_wins() {
+    let pod = |name: &str| DEDICATED.replace("name: db\n  namespace", &format!("name: {name}\n  uid: same\n  namespace"));
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "a.yaml", &pod("one"));
+    put(dir.path(), "b.yaml", &pod("two"));
+    let manifests = read_folder(dir.path(), &QosConfig::default()).unwrap();
+    assert!(manifests[0].pod.is_ok());
+    assert_eq!(manifests[1].pod.as_ref().unwrap_err().concat(), "metadata.uid same is that of the pod in a.yaml; uids must be unique");
+}
+
+#[test]
 fn a_file_may_hold_several_pods() {
     let text = format!("---\n{DEDICATED}\n---\n# nothing\n---\n{}", DEDICATED.replace("name: db", "name: other"));
     let all = parse("a.yaml", &text, &QosConfig::default());

@@ -15,6 +15,8 @@ pub(crate) enum FolderEvent {
 
 /// Several files are often written together: changes this close are told once.
 const QUIET_MS: u16 = 50;
+/// Someone who never stops writing does not keep the others' changes from being seen: half a second is the longest wait.
+const MOST_ROUNDS: u16 = 10;
 const RETRY_MS: u16 = 1000;
 
 /// Watches a folder on a thread of its own, which ends when `tell` says that nobody listens any more.
@@ -63,7 +65,10 @@ fn follow(folder: &Path, inotify: &Inotify, tell: &impl Fn(FolderEvent) -> bool)
                 return true;
             }
         }
-        while wait(Some(inotify), QUIET_MS) {
+        for _ in 0..MOST_ROUNDS {
+            if !wait(Some(inotify), QUIET_MS) {
+                break;
+            }
             let events = inotify.read_events().unwrap_or_default();
             let gone = AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
             if events.iter().any(|e| e.mask.intersects(gone)) {

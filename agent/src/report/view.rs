@@ -21,7 +21,11 @@ pub(crate) fn draw(state: &NodeState, now: Timestamp, width: usize) -> String {
     page.lines().map(|line| cut(line, width) + "\n").collect()
 }
 
+/// A line of at most this width. What could steer a terminal is replaced: names and texts come from others.
 fn cut(line: &str, width: usize) -> String {
+    let plain: String =
+        line.chars().map(|c| if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) { '\u{fffd}' } else { c }).collect();
+    let line = plain.as_str();
     if line.chars().count() <= width { line.to_owned() } else { line.chars().take(width.saturating_sub(1)).chain(['…']).collect() }
 }
 
@@ -157,6 +161,14 @@ mod tests {
         let at = Timestamp::default();
         let page = draw(&NodeState::empty(at), at, 20);
         assert!(page.lines().all(|line| line.chars().count() <= 20), "{page}");
+    }
+
+    #[test]
+    fn foreign_text_cannot_steer_the_terminal() {
+        let mut state = NodeState::empty(Timestamp::default());
+        state.refused = [("a\u{1b}[2J\u{202e}.yaml".to_owned(), vec!["x\u{0}".to_owned()])].into();
+        let page = draw(&state, Timestamp::default(), 200);
+        assert!(page.chars().all(|c| c == '\n' || !c.is_control()) && !page.contains('\u{202e}'), "{page:?}");
     }
 
     #[test]

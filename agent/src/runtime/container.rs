@@ -5,16 +5,21 @@ use crate::manifest::{ContainerRun, RestartPolicy};
 use gleaner_host::cgroup::Layout;
 use gleaner_host::process;
 use gleaner_model::{CgroupPath, PodName, Timestamp};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// A container's output above this size is begun anew.
 const LOG_LIMIT: u64 = 10 << 20;
+
+/// By then a container's first process has joined its cgroup, or failed to.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// Where a container is in its life.
 #[derive(Debug)]
@@ -67,12 +72,30 @@ impl RunningContainer {
         command.args(["init-container", "--cgroup", self.cgroup.as_str(), "--parent", &std::process::id().to_string(), "--"]);
         command.args(&self.run.argv).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(&self.run.env);
         if let Some(dir) = &self.run.working_dir {
+            std::fs::metadata(dir).map_err(|e| format!("workingDir {}: {e}", dir.display()))?;
             command.current_dir(dir);
         }
         command.stdin(Stdio::null()).stdout(log).stderr(second);
         let child = command.spawn().map_err(|e| format!("cannot start: {e}"))?;
         self.state = State::Running { child: Some(child), since: now };
         Ok(())
+    }
+
+    /// Its first process, while that is a child of this agent that was not reaped: its number is then no other's.
+    pub(super) fn child(&self) -> Option<Pid> {
+        match &self.state {
+            State::Running { child: Some(child), .. } => i32::try_from(child.id()).ok().map(Pid::from_raw),
+            _ => None,
+        }
+    }
+
+    /// Ends a container whose first process is no longer bounded by the container's cgroup: it moved itself, or somebody moved it. It would run on
+    /// CPUs of others. True when that was so.
+    pub(super) fn end_if_escaped(&self, layout: &Layout, now: Timestamp) -> bool {
+        // Joining is the process's first deed; until that is surely done its absence says nothing.
+        let State::Running { since, .. } = &self.state else { return false };
+        let escaped = |pid: &Pid| now.since(*since) > SETTLED && process::is_bound(layout, &self.cgroup, *pid) == Some(false);
+        self.child().filter(escaped).is_some_and(|pid| kill(pid, Signal::SIGKILL).is_ok())
     }
 
     /// Notices that the container ended; what is left of its processes is killed. `None` while it runs.

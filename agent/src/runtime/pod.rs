@@ -11,7 +11,8 @@ use gleaner_host::cgroup::{Controller, Layout};
 use gleaner_host::{HostError, process};
 use gleaner_model::{CgroupPath, Reason, Timestamp};
 use gleaner_qrm_plugins::PodCgroups;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,9 +105,18 @@ impl RunningPod {
         news
     }
 
+    /// Ends containers whose first process left their cgroup.
+    pub(super) fn end_escaped(&self, layout: &Layout, now: Timestamp, happenings: &mut Vec<Happening>) {
+        for container in self.containers.iter().filter(|c| self.holds_resources() && c.end_if_escaped(layout, now)) {
+            let what = format!("container {} left its cgroup, where it could run on CPUs of others; it is killed", container.run.name);
+            happenings.push((self.spec.pod.name.clone(), Reason::Lifecycle { what }));
+        }
+    }
+
     /// Whether a container that waits to be started has lost its cgroup.
     pub(super) fn lacks_cgroups(&self, layout: &Layout) -> bool {
-        let lost = |cgroup: &CgroupPath| layout.dir(Controller::Cpu, cgroup).is_some_and(|dir| !dir.exists());
+        let controllers = [Controller::Cpu, Controller::Cpuset, Controller::Memory];
+        let lost = |cgroup: &CgroupPath| controllers.iter().any(|c| layout.dir(*c, cgroup).is_some_and(|dir| !dir.exists()));
         let waits = |c: &&RunningContainer| matches!(c.state, State::Waiting { .. });
         self.phase == Phase::Running && self.containers.iter().filter(waits).any(|c| lost(&c.cgroup))
     }
@@ -253,12 +263,31 @@ impl RunningPod {
 
     fn advance_ending(&mut self, layout: &Layout, arbiter: &mut Arbiter, now: Timestamp, happenings: &mut Vec<Happening>) {
         let Some(ending) = &mut self.ending else { return };
-        let alive = process::pids_below(layout, &self.cgroups.pod).is_ok_and(|pids| !pids.is_empty());
+        let inside = process::pids_below(layout, &self.cgroups.pod).unwrap_or_default();
+        // A container that is just being started has not joined its cgroup, and one that left it is not there either.
+        let outside: Vec<Pid> = self.containers.iter().filter_map(RunningContainer::child).filter(|pid| !inside.contains(pid)).collect();
+        let alive = !inside.is_empty() || !outside.is_empty();
+        if alive && ending.step == Step::Done {
+            // Something came after the last look; it had its chance.
+            (ending.termination.grace, ending.step) = (Duration::ZERO, Step::Asked);
+        }
         let (step, action) = ending.termination.step(ending.step, now, alive);
         ending.step = step;
+        let send = |signal| {
+            for pid in &outside {
+                // One that ended meanwhile needs no signal.
+                let _ = kill(*pid, signal);
+            }
+        };
         let result = match action {
-            Some(Action::Terminate) => process::signal(layout, &self.cgroups.pod, Signal::SIGTERM).map(|_| ()),
-            Some(Action::Kill) => kill_aside(layout, &self.cgroups.pod),
+            Some(Action::Terminate) => {
+                send(Signal::SIGTERM);
+                if inside.is_empty() { Ok(()) } else { process::signal(layout, &self.cgroups.pod, Signal::SIGTERM).map(|_| ()) }
+            }
+            Some(Action::Kill) => {
+                send(Signal::SIGKILL);
+                kill_aside(layout, &self.cgroups.pod)
+            }
             None => Ok(()),
         };
         if let Err(error) = result {

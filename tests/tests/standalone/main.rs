@@ -12,6 +12,7 @@ mod bad_input;
 mod crash;
 mod damage;
 mod endpoint;
+mod escape;
 mod eviction;
 mod memory;
 mod numa;

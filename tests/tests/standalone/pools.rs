@@ -111,7 +111,7 @@ fn a_dedicated_pod_that_cannot_be_placed_takes_nothing_from_those_that_wait_behi
     let test = "a_dedicated_pod_that_cannot_be_placed_takes_nothing_from_those_that_wait_behind_it";
     let Some(mut node) = Node::new(test) else { return };
     // As many CPUs as there are would leave none to the shared pods, of which one runs already.
-    let all = u32::try_from(cpus()).unwrap();
+    let all = cpus();
     node.add(&Pod::shared("first"));
     node.start();
     node.running(&["first"]);
