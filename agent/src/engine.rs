@@ -80,6 +80,8 @@ impl Engine {
                 break;
             }
         }
+        // The sampler's thread is joined at the end, and would wait for ever for room in a queue that nobody empties.
+        drop(events);
         self.finish()
     }
 

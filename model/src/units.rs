@@ -130,12 +130,6 @@ impl MilliCpu {
     pub fn ceil_cpus(self) -> u32 {
         u32::try_from(self.0.div_ceil(1000)).unwrap_or(u32::MAX)
     }
-
-    /// The whole CPUs in it.
-    #[must_use]
-    pub fn floor_cpus(self) -> u32 {
-        u32::try_from(self.0 / 1000).unwrap_or(u32::MAX)
-    }
 }
 
 impl fmt::Display for MilliCpu {
