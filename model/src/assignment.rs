@@ -19,6 +19,9 @@ pub struct Assignment {
     pub pools: BTreeMap<PoolName, Pool>,
     /// The pool of each pod that was given one.
     pub members: BTreeMap<PodUid, PoolName>,
+    /// The NUMA nodes that were chosen for each pod with `numa_binding`, for its CPUs and its memory alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<PodUid, NumaSet>,
 }
 
 impl Assignment {

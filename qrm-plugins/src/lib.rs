@@ -9,14 +9,21 @@
 
 mod adopt;
 mod demand;
+mod hint;
 mod knobs;
 mod layout;
+mod node;
 mod place;
+mod refusal;
+mod take;
 
 #[cfg(test)]
 mod fixtures;
 
 pub use adopt::adopt;
 pub use demand::{DedicatedDemand, Demands, demands};
+pub use hint::{Hint, Hints};
 pub use knobs::{KnobPolicy, PodCgroups, Supply, knobs};
+pub use node::Node;
 pub use place::{PlacePolicy, Placement, ReserveRule, place, reserved};
+pub use refusal::{Refusal, Rule};

@@ -13,7 +13,7 @@ mod nodes;
 mod policy;
 mod reserve;
 mod share;
-mod take;
+
 
 use crate::demand::Demands;
 use crate::layout::{Layout, mems_for};

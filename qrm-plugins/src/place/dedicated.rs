@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::nodes::{rounds, split, width};
-use super::take::{Wanted, capacity, give_back, take_from_node};
+use crate::take::{Wanted, capacity, give_back, take_from_node};
 use crate::demand::DedicatedDemand;
 use gleaner_model::{CpuId, CpuSet, Id, MilliCpu, NumaBinding, NumaId, NumaPlacement, NumaSet, PodUid, PoolName};
 use std::cmp::Reverse;

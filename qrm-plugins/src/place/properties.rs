@@ -186,7 +186,7 @@ proptest! {
             let cpus: CpuSet = (0..32).filter(|bit| bits >> bit & 1 == 1).map(CpuId::new).collect();
             (name, Pool { cpus, mems: topology.memory_nodes() })
         });
-        let start = Assignment { pools: pools.collect(), members: BTreeMap::new() };
+        let start = Assignment { pools: pools.collect(), members: BTreeMap::new(), ..Assignment::default() };
         // What a running pod has is kept even where it would not be given today, so only the rules between pools are checked.
         let mut plain = wanted.clone();
         for demand in plain.dedicated.values_mut() {

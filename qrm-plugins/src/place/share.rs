@@ -1,7 +1,7 @@
 //! CPUs of the shared pools: each keeps what it has, gives back what it no longer needs, and takes the nearest of what is free.
 
 use super::Context;
-use super::take::{Wanted, give_back, grow};
+use crate::take::{Wanted, give_back, grow};
 use gleaner_model::{CpuId, CpuSet, PoolName};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -6,22 +6,22 @@ use std::cmp::Reverse;
 
 /// How many CPUs are wanted, and which rather than others.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// How many.
-    pub(super) cpus: u32,
+    pub(crate) cpus: u32,
     /// Nothing but whole cores.
-    pub(super) whole_cores: bool,
+    pub(crate) whole_cores: bool,
     /// What the taker has already and keeps: CPUs that complete its cores and caches come first.
-    pub(super) own: &'a CpuSet,
+    pub(crate) own: &'a CpuSet,
     /// CPUs of others that run alone on theirs: a core shared with them comes last.
-    pub(super) held: &'a CpuSet,
+    pub(crate) held: &'a CpuSet,
     /// What taking a CPU costs those who have it now; the lower the better.
-    pub(super) cost: &'a dyn Fn(CpuId) -> u32,
+    pub(crate) cost: &'a dyn Fn(CpuId) -> u32,
 }
 
 impl Wanted<'_> {
     /// What taking these CPUs costs.
-    pub(super) fn cost_of(&self, cpus: &CpuSet) -> u32 {
+    pub(crate) fn cost_of(&self, cpus: &CpuSet) -> u32 {
         cpus.iter().map(self.cost).fold(0, u32::saturating_add)
     }
 
@@ -36,7 +36,7 @@ impl Wanted<'_> {
 
 /// CPUs among `free`, which are on one NUMA node; `None` when there are too few. The L3 cache where they fit tightest wins; where none
 /// is large enough, the one with most free CPUs is used up first.
-pub(super) fn take_from_node(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> Option<CpuSet> {
+pub(crate) fn take_from_node(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> Option<CpuSet> {
     let groups = layout.by_cache(free);
     let by_cache = if groups.len() > 1 { take_by_cache(layout, groups, wanted) } else { None };
     by_cache.or_else(|| take_from_group(layout, free, wanted))
@@ -68,7 +68,7 @@ fn take_by_cache(layout: &Layout<'_>, mut groups: Vec<CpuSet>, wanted: &Wanted<'
 }
 
 /// How many of these CPUs can be had.
-pub(super) fn capacity(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> u32 {
+pub(crate) fn capacity(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> u32 {
     if !wanted.whole_cores {
         return free.count();
     }
@@ -121,7 +121,7 @@ fn take_from_group(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> O
 
 /// CPUs among `free` to add to what the taker has: on the NUMA node where it has most, then on the nearest ones; without any, on the node
 /// where they fit tightest. Fewer than wanted only when there are fewer.
-pub(super) fn grow(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> CpuSet {
+pub(crate) fn grow(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> CpuSet {
     let mut taken = CpuSet::new();
     loop {
         let left = wanted.cpus - taken.count();
@@ -145,7 +145,7 @@ pub(super) fn grow(layout: &Layout<'_>, free: &CpuSet, wanted: &Wanted<'_>) -> C
 
 /// Which `count` CPUs of `have` to give back: those of cores that it only has a part of, then those on the NUMA node and L3 cache where it
 /// has fewest, so that what stays is together.
-pub(super) fn give_back(layout: &Layout<'_>, have: &CpuSet, count: u32) -> CpuSet {
+pub(crate) fn give_back(layout: &Layout<'_>, have: &CpuSet, count: u32) -> CpuSet {
     if count == 0 {
         return CpuSet::new();
     }
