@@ -132,7 +132,11 @@ mod tests {
 
     fn assignment(cpus: &str) -> Assignment {
         let pool = Pool { cpus: cpus.parse().unwrap(), mems: "0".parse().unwrap() };
-        Assignment { pools: [(PoolName::share(), pool)].into(), members: [("u".parse().unwrap(), PoolName::share())].into(), ..Assignment::default() }
+        Assignment {
+            pools: [(PoolName::share(), pool)].into(),
+            members: [("u".parse().unwrap(), PoolName::share())].into(),
+            ..Assignment::default()
+        }
     }
 
     fn lent(second: u64) -> Option<Lent> {

@@ -138,5 +138,9 @@ fn memory_rule(estimate: &Estimate) -> (ReclaimRule, Option<String>) {
 fn dedicated_on(pod: &str, cpus: std::ops::Range<u32>) -> Assignment {
     let name = PoolName::dedicated(&uid(pod));
     let cpus: CpuSet = cpus.map(CpuId::from_index).collect();
-    Assignment { pools: BTreeMap::from([(name.clone(), Pool { cpus, ..Pool::default() })]), members: BTreeMap::from([(uid(pod), name)]) }
+    Assignment {
+        pools: BTreeMap::from([(name.clone(), Pool { cpus, ..Pool::default() })]),
+        members: BTreeMap::from([(uid(pod), name)]),
+        ..Assignment::default()
+    }
 }

@@ -14,7 +14,6 @@ mod policy;
 mod reserve;
 mod share;
 
-
 use crate::demand::Demands;
 use crate::layout::{Layout, mems_for};
 use dedicated::Dedicated;

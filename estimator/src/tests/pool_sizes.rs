@@ -54,7 +54,7 @@ fn a_pool_of_unknown_demand_keeps_its_size() {
     let unread = |milli| (pod("a", QosClass::Shared, milli), None);
     let assigned = |cpus: u32| Assignment {
         pools: BTreeMap::from([(PoolName::share(), Pool { cpus: (0..cpus).map(CpuId::from_index).collect(), ..Pool::default() })]),
-        members: BTreeMap::new(),
+        ..Assignment::default()
     };
     let busy = (pod("b", QosClass::Shared, 0), used(5000));
     let table = [
@@ -117,7 +117,7 @@ fn a_pool_without_pods_is_dropped_at_once() {
 fn leftover_cpus_that_an_empty_pool_was_given_are_no_size_to_keep() {
     let (_, state) = estimate(&snapshot(NOW, 0, &[]), &machine(), &Assignment::default(), &policy(), &State::default());
     let all = Pool { cpus: machine().cpus(), ..Pool::default() };
-    let leftover = Assignment { pools: BTreeMap::from([(PoolName::share(), all)]), members: BTreeMap::new() };
+    let leftover = Assignment { pools: BTreeMap::from([(PoolName::share(), all)]), members: BTreeMap::new(), ..Assignment::default() };
     let first_pod = snapshot(NOW + 1, 0, &[(pod("a", QosClass::Shared, 800), used(300))]);
     let (after, _) = estimate(&first_pod, &machine(), &leftover, &policy(), &state);
     assert_eq!(after.pools[&PoolName::share()].cpus, 1, "{}", after.pools[&PoolName::share()].reason);

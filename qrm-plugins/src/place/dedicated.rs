@@ -2,8 +2,8 @@
 
 use super::Context;
 use super::nodes::{rounds, split, width};
-use crate::take::{Wanted, capacity, give_back, take_from_node};
 use crate::demand::DedicatedDemand;
+use crate::take::{Wanted, capacity, give_back, take_from_node};
 use gleaner_model::{CpuId, CpuSet, Id, MilliCpu, NumaBinding, NumaId, NumaPlacement, NumaSet, PodUid, PoolName};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -339,7 +339,11 @@ fn a_node_with_whole_cores_is_better_than_a_tighter_one_with_torn_cores() {
 /// An assignment with these pools of shared and reclaimed pods.
 fn pools_at(topology: &Topology, pools: &[(&str, &str)]) -> Assignment {
     let pool = |set: &str| Pool { cpus: cpus(set), mems: topology.memory_nodes() };
-    Assignment { pools: pools.iter().map(|(name, set)| (name.parse().unwrap(), pool(set))).collect(), members: BTreeMap::new(), ..Assignment::default() }
+    Assignment {
+        pools: pools.iter().map(|(name, set)| (name.parse().unwrap(), pool(set))).collect(),
+        members: BTreeMap::new(),
+        ..Assignment::default()
+    }
 }
 
 #[test]
