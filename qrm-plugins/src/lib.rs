@@ -12,8 +12,10 @@ mod demand;
 mod hint;
 mod knobs;
 mod layout;
+mod ledger;
 mod node;
 mod place;
+mod plugin;
 mod refusal;
 mod take;
 
@@ -24,6 +26,11 @@ pub use adopt::adopt;
 pub use demand::{DedicatedDemand, Demands, demands};
 pub use hint::{Hint, Hints};
 pub use knobs::{KnobPolicy, PodCgroups, Supply, knobs};
+pub use ledger::{Claim, Entry, Held, Ledger, Pools, RECORD_VERSION, Record};
 pub use node::Node;
 pub use place::{PlacePolicy, Placement, ReserveRule, place, reserved};
+pub use plugin::{
+    Allocatable, Allocation, Allocations, Amount, ContainerAllocation, ContainerType, Context, OciProperty, Parsed, PluginOptions,
+    PodIdentity, Request, ResourcePlugin,
+};
 pub use refusal::{Refusal, Rule};
