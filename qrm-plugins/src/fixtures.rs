@@ -1,8 +1,9 @@
 //! Pods and machines for the tests of this crate.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use crate::plugin::{Amount, ContainerType, Parsed, PodIdentity, Request};
 use gleaner_model::{
-    Bytes, Container, ContainerKind, CpuSet, KubeQos, MilliCpu, Pod, PodName, PodUid, QosClass, QosSpec, Requirement, Topology,
+    Bytes, Container, ContainerKind, CpuSet, KubeQos, MilliCpu, Pod, PodName, PodUid, QosClass, QosConfig, QosSpec, Requirement, Topology,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,4 +50,34 @@ pub(crate) fn with_pool(mut pod: Pod, pool: &str) -> Pod {
 
 pub(crate) fn by_uid<const N: usize>(pods: [Pod; N]) -> BTreeMap<PodUid, Pod> {
     pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect()
+}
+
+/// A request for CPU of one container of a pod of this class.
+pub(crate) fn request(pod: &str, container: &str, kind: ContainerType, class: QosClass, cores: f64) -> Request {
+    let level = ("katalyst.kubewharf.io/qos_level".to_owned(), class.to_string());
+    Request {
+        pod: PodIdentity {
+            uid: uid(pod),
+            name: PodName { namespace: "ns".to_owned(), name: pod.to_owned() },
+            role: String::new(),
+            kind: String::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::from([level]),
+            kube_qos: KubeQos::Burstable,
+        },
+        container: container.parse().unwrap(),
+        kind,
+        index: u64::from(kind != ContainerType::Main),
+        resource: if class == QosClass::Reclaimed { "resource.katalyst.kubewharf.io/reclaimed_millicpu" } else { "cpu" }.to_owned(),
+        amount: Amount::new(cores).unwrap(),
+        whole_pod: None,
+        hint: None,
+        resizing: false,
+    }
+}
+
+/// Hands a request on with its annotations read.
+pub(crate) fn asked<T>(request: &Request, then: impl FnOnce(&Parsed<'_>) -> T) -> T {
+    let qos = QosSpec::parse(&request.pod.annotations, &QosConfig::default()).unwrap();
+    then(&Parsed { request, qos: &qos })
 }

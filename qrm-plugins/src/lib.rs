@@ -9,6 +9,7 @@
 
 mod adopt;
 mod demand;
+mod dispatch;
 mod hint;
 mod knobs;
 mod layout;
@@ -24,6 +25,7 @@ mod fixtures;
 
 pub use adopt::adopt;
 pub use demand::{DedicatedDemand, Demands, demands};
+pub use dispatch::Plugins;
 pub use hint::{Hint, Hints};
 pub use knobs::{KnobPolicy, PodCgroups, Supply, knobs};
 pub use ledger::{Claim, Entry, Held, Ledger, Pools, RECORD_VERSION, Record};

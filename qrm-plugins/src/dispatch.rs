@@ -1,0 +1,133 @@
+//! From a question about one container to the plugin that answers it. What every plugin needs is done here once: annotations are read, what
+//! asks for nothing is answered, and a change is whole or none.
+
+use crate::ledger::Ledger;
+use crate::plugin::{Allocatable, Allocations, ContainerAllocation, ContainerType, Context, Parsed, Request, ResourcePlugin};
+use crate::{Hints, Refusal, Rule};
+use gleaner_model::{ContainerName, PodUid, QosConfig, QosSpec};
+use std::collections::BTreeMap;
+
+/// The plugins of this process, by the resource that each is for.
+#[derive(Default)]
+pub struct Plugins {
+    plugins: BTreeMap<String, Box<dyn ResourcePlugin + Send>>,
+}
+
+impl Plugins {
+    /// No two plugins are for one resource: the later one is meant.
+    #[must_use]
+    pub fn new(plugins: Vec<Box<dyn ResourcePlugin + Send>>) -> Self {
+        Self { plugins: plugins.into_iter().map(|plugin| (plugin.resource().to_owned(), plugin)).collect() }
+    }
+
+    /// Each plugin.
+    pub fn iter(&self) -> impl Iterator<Item = &(dyn ResourcePlugin + Send)> {
+        self.plugins.values().map(AsRef::as_ref)
+    }
+
+    fn of(&self, resource: &str) -> Result<&(dyn ResourcePlugin + Send), Refusal> {
+        let unknown = || Refusal::by(Rule::BadRequest, format!("no plugin is for the resource {resource:?}"));
+        self.plugins.get(resource).map(AsRef::as_ref).ok_or_else(unknown)
+    }
+
+    /// Where a container could be placed.
+    ///
+    /// # Errors
+    /// When its annotations are wrong, or it can be placed nowhere.
+    pub fn hints(
+        &self,
+        resource: &str,
+        context: &Context<'_>,
+        ledger: &Ledger,
+        request: &Request,
+        qos: &QosConfig,
+    ) -> Result<Hints, Refusal> {
+        let plugin = self.of(resource)?;
+        let spec = spec(request, qos, context)?;
+        if !is_placed(request.kind) {
+            return Ok(Hints::NoPreference);
+        }
+        plugin.hints(context, ledger, &Parsed { request, qos: &spec })
+    }
+
+    /// Gives a container what it asks for. On failure the ledger is as it was.
+    ///
+    /// # Errors
+    /// When its annotations are wrong, or with the rule that stops it.
+    pub fn allocate(
+        &self,
+        resource: &str,
+        context: &Context<'_>,
+        ledger: &mut Ledger,
+        request: &Request,
+        qos: &QosConfig,
+    ) -> Result<ContainerAllocation, Refusal> {
+        let plugin = self.of(resource)?;
+        let spec = spec(request, qos, context)?;
+        if !is_placed(request.kind) {
+            return Ok(ContainerAllocation::new());
+        }
+        let asked = Parsed { request, qos: &spec };
+        ledger.transact(&request.pod.uid, |ledger| plugin.allocate(context, ledger, &asked))?;
+        Ok(plugin.allocation(context, ledger, &request.pod.uid, &request.container))
+    }
+
+    /// Takes a pod out of the ledger; whether it was in it.
+    pub fn remove(&self, context: &Context<'_>, ledger: &mut Ledger, pod: &PodUid) -> bool {
+        let was = ledger.remove(pod);
+        if was {
+            self.iter().for_each(|plugin| plugin.release(context, ledger, pod));
+        }
+        was
+    }
+
+    /// What every container has of one resource.
+    ///
+    /// # Errors
+    /// When no plugin is for the resource.
+    pub fn allocations(&self, resource: &str, context: &Context<'_>, ledger: &Ledger) -> Result<Allocations, Refusal> {
+        let plugin = self.of(resource)?;
+        let of_pod = |uid: &PodUid, containers: Vec<&ContainerName>| {
+            let each = containers.into_iter().map(|name| (name.clone(), plugin.allocation(context, ledger, uid, name)));
+            each.filter(|(_, given)| !given.is_empty()).collect::<BTreeMap<_, _>>()
+        };
+        let pods = ledger.entries().iter().map(|(uid, entry)| (uid.clone(), of_pod(uid, entry.containers.keys().collect())));
+        Ok(pods.filter(|(_, containers)| !containers.is_empty()).collect())
+    }
+
+    /// What one container has of one resource.
+    ///
+    /// # Errors
+    /// When no plugin is for the resource.
+    pub fn allocation(
+        &self,
+        resource: &str,
+        context: &Context<'_>,
+        ledger: &Ledger,
+        pod: &PodUid,
+        container: &ContainerName,
+    ) -> Result<ContainerAllocation, Refusal> {
+        Ok(self.of(resource)?.allocation(context, ledger, pod, container))
+    }
+
+    /// What the node has of one resource.
+    ///
+    /// # Errors
+    /// When no plugin is for the resource.
+    pub fn allocatable(&self, resource: &str, context: &Context<'_>, ledger: &Ledger) -> Result<Allocatable, Refusal> {
+        Ok(self.of(resource)?.allocatable(context, ledger))
+    }
+}
+
+/// Init containers run to their end before the others start, and containers added by hand are guests: both run where the pod runs, and are
+/// given nothing of their own.
+fn is_placed(kind: ContainerType) -> bool {
+    matches!(kind, ContainerType::Main | ContainerType::Sidecar)
+}
+
+fn spec(request: &Request, config: &QosConfig, _context: &Context<'_>) -> Result<QosSpec, Refusal> {
+    QosSpec::parse(&request.pod.annotations, config).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Refusal::by(Rule::BadRequest, lines.join("; "))
+    })
+}
