@@ -51,6 +51,9 @@ pub(crate) struct AgentArgs {
     /// Take pods from a folder of manifests and run their commands here, without Kubernetes.
     #[arg(long)]
     pub(crate) standalone: bool,
+    /// Stand in front of an enhanced kubelet: serve CPU and memory as resource plugins.
+    #[arg(long, conflicts_with = "standalone")]
+    pub(crate) qrm: bool,
     /// Folder of v1 Pod manifests, for --standalone.
     #[arg(long, value_name = "DIR")]
     pub(crate) manifests: Option<PathBuf>,

@@ -7,10 +7,10 @@ mod restore;
 pub(crate) use restore::restore;
 
 use crate::cli::{AgentArgs, ExplainArgs, StatusArgs};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::engine::{self, Started};
 use crate::error::AgentError;
-use crate::{http, report};
+use crate::{http, qrm, remote, report};
 use gleaner_host::clock;
 use std::io::Write;
 use std::path::Path;
@@ -31,9 +31,14 @@ pub(crate) fn agent(args: &AgentArgs) -> Result<ExitCode, AgentError> {
 
 async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentError> {
     let keep_pods = config.standalone.keep_pods;
-    let (socket, listen, manifests) = (config.socket.clone(), config.listen, config.standalone.manifests.clone());
+    let (socket, listen, mode) = (config.socket.clone(), config.listen, config.mode);
+    let manifests = (mode == Mode::Standalone).then(|| config.standalone.manifests.clone());
+    let (folders, remote_settings) = (config.qrm.clone(), config.plugins.clone());
     let Started { engine, events, sender } = engine::start(config, args.config.config.clone())?;
     engine::feed(&sender, manifests)?;
+    // Behind a kubelet it is the kubelet that asks other plugins.
+    let registry = if mode == Mode::Standalone { remote::serve(&remote_settings, sender.clone()) } else { None };
+    let servers = qrm::serve(&folders, engine.plugins(), &sender).await;
     // Without its socket the agent still isolates; the problem is in the log and, where TCP is asked for, in /healthz.
     let served = http::serve_unix(&socket, sender.clone());
     let ours = served.is_ok();
@@ -45,10 +50,14 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
         },
     ];
     for problem in problems.into_iter().flatten() {
-        let _ = sender.send(engine::Event::PartFailed { part: "endpoint", problem: problem.to_string() }).await;
+        let _ = sender.send(engine::Event::PartDoes { part: "endpoint".into(), problem: Some(problem.to_string()) }).await;
     }
     let view = args.view.then(|| tokio::spawn(live::follow(sender)));
     let left = engine.run(events).await;
+    qrm::stop(servers).await;
+    if let Some(registry) = registry {
+        registry.stop().await;
+    }
     if let Some(view) = view {
         view.abort();
         live::leave();
@@ -58,7 +67,9 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
         let _ = std::fs::remove_file(&socket);
     }
     say(&match left.is_empty() {
-        true if keep_pods => "stopped; pods and knobs are left as they are, `gleaner restore` puts them back\n".to_owned(),
+        true if keep_pods || mode == Mode::Qrm => {
+            "stopped; pods and knobs are left as they are, `gleaner restore` puts them back\n".to_owned()
+        }
         true => "stopped; every kernel file is as it was\n".to_owned(),
         false => format!("stopped; not put back:\n{}", left.iter().map(|line| format!("  {line}\n")).collect::<String>()),
     });

@@ -3,6 +3,7 @@
 mod sections;
 
 use crate::cli::{AgentArgs, ConfigArgs};
+use crate::remote::RemoteSettings;
 use gleaner_model::{CgroupPath, QosConfig, Span, Topology};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -37,12 +38,57 @@ pub(crate) struct Config {
     pub(crate) estimator: gleaner_estimator::Policy,
     /// Who gets which CPUs.
     pub(crate) placement: gleaner_qrm_plugins::PlacePolicy,
+    /// Which NUMA nodes bound pods go to, where no kubelet chooses.
+    pub(crate) topology: gleaner_qrm_plugins::TopologyChoice,
+    /// How memory is accounted for.
+    pub(crate) memory: gleaner_qrm_plugins::MemoryPolicy,
     /// What the knobs hold.
     pub(crate) knobs: gleaner_qrm_plugins::KnobPolicy,
+    /// How gently memory is taken back from reclaimed pods.
+    pub(crate) take_back: gleaner_qrm_plugins::TakeBackPolicy,
     /// Who must go.
     pub(crate) eviction: gleaner_eviction::Policy,
     /// Pods from a folder.
     pub(crate) standalone: Standalone,
+    /// Pods from an enhanced kubelet.
+    pub(crate) qrm: Qrm,
+    /// Resources whose plugins are other processes.
+    pub(crate) plugins: RemoteSettings,
+    /// Where pods come from; told by flags alone.
+    #[serde(skip)]
+    pub(crate) mode: Mode,
+}
+
+/// Where pods come from, and who writes their cpusets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A folder of manifests, run by the embedded runtime.
+    #[default]
+    Standalone,
+    /// An enhanced kubelet's calls; it writes cpusets from the answers.
+    Qrm,
+}
+
+/// The servers for an enhanced kubelet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Qrm {
+    /// The folder that the kubelet watches for plugins.
+    pub(crate) socket_dir: PathBuf,
+    /// The folder of the PodResources socket; an empty path: it is not served.
+    pub(crate) pod_resources_dir: PathBuf,
+    /// A pod that has no cgroup for this long is gone, even if the kubelet did not say so.
+    pub(crate) residual_after: Span,
+}
+
+impl Default for Qrm {
+    fn default() -> Self {
+        Self {
+            socket_dir: PathBuf::from("/var/lib/kubelet/plugins_registry"),
+            pod_resources_dir: PathBuf::from("/var/lib/katalyst/pod-resources"),
+            residual_after: Span::new(Duration::from_secs(300)),
+        }
+    }
 }
 
 /// The embedded runtime.
@@ -69,9 +115,15 @@ impl Default for Config {
             qos: QosConfig::default(),
             estimator: gleaner_estimator::Policy::default(),
             placement: gleaner_qrm_plugins::PlacePolicy::default(),
+            topology: gleaner_qrm_plugins::TopologyChoice::default(),
+            memory: gleaner_qrm_plugins::MemoryPolicy::default(),
             knobs: gleaner_qrm_plugins::KnobPolicy::default(),
+            take_back: gleaner_qrm_plugins::TakeBackPolicy::default(),
             eviction: gleaner_eviction::Policy::default(),
             standalone: Standalone::default(),
+            qrm: Qrm::default(),
+            plugins: RemoteSettings::default(),
+            mode: Mode::Standalone,
         }
     }
 }
@@ -129,8 +181,11 @@ impl Config {
             config.listen = Some(address);
             check_listen(address, "--listen", &mut problems);
         }
-        if !args.standalone {
-            problems.push("--standalone is required: this version takes its pods from a folder of manifests only".to_owned());
+        match (args.standalone, args.qrm) {
+            (_, true) => config.mode = Mode::Qrm,
+            (true, false) => config.mode = Mode::Standalone,
+            (false, false) => problems
+                .push("--standalone or --qrm is required: pods come from a folder of manifests, or from a kubelet's calls".to_owned()),
         }
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
@@ -140,7 +195,9 @@ impl Config {
     /// # Errors
     /// Every problem, a line each; never empty.
     pub(crate) fn check_against(&self, topology: &Topology) -> Result<(), Vec<String>> {
-        let problems: Vec<String> = self.placement.validate(topology).into_iter().map(|p| format!("placement.{p}")).collect();
+        let placement = self.placement.validate(topology).into_iter().map(|p| format!("placement.{p}"));
+        let memory = self.memory.validate(topology).into_iter().map(|p| format!("memory.{p}"));
+        let problems: Vec<String> = placement.chain(memory).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
@@ -152,12 +209,20 @@ impl Config {
         if period < Duration::from_millis(100) || period > Duration::from_secs(60) {
             problems.push(format!("samplingPeriod: {} is not between 100ms and 60s", self.sampling_period));
         }
-        for (key, path) in [("stateDir", &self.state_dir), ("socket", &self.socket), ("standalone.manifests", &self.standalone.manifests)] {
+        let paths = [
+            ("stateDir", &self.state_dir),
+            ("socket", &self.socket),
+            ("standalone.manifests", &self.standalone.manifests),
+            ("qrm.socketDir", &self.qrm.socket_dir),
+        ];
+        for (key, path) in paths {
             if path.as_os_str().is_empty() {
                 problems.push(format!("{key}: is empty"));
             }
         }
+        problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));
         problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
+        problems.extend(self.take_back.validate().into_iter().map(|p| format!("takeBack.{p}")));
         for (section, found) in [("estimator", self.estimator.validate()), ("eviction", self.eviction.validate())] {
             problems.extend(found.err().unwrap_or_default().into_iter().map(|p| format!("{section}.{p}")));
         }
@@ -177,6 +242,11 @@ impl Config {
     /// What was promised to pods.
     pub(crate) fn promises(&self) -> PathBuf {
         self.state_dir.join("assignment.json")
+    }
+
+    /// What was promised to containers of an enhanced kubelet.
+    pub(crate) fn claims(&self) -> PathBuf {
+        self.state_dir.join("qrm")
     }
 
     /// Manifests that were right.

@@ -1,12 +1,18 @@
 //! The one event loop: what happened comes in as an [`Event`], and only here is anything done about it.
 
 mod admission;
+mod calls;
+mod choice;
 mod event;
 mod figures;
+mod foreign;
+mod moving;
 mod publish;
+mod sources;
 mod start;
 mod step;
 mod stop;
+mod take_back;
 
 pub(crate) use event::{Event, ask};
 pub(crate) use start::{Started, feed, start};
@@ -14,7 +20,9 @@ pub(crate) use start::{Started, feed, start};
 use crate::config::Config;
 use crate::health::Health;
 use crate::manifest::{self, Manifest, Wanted};
+use crate::qrm::{Qrm, Served};
 use crate::recorder::Recorder;
+use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
 use crate::store::Store;
 use gleaner_estimator::Estimate;
@@ -24,8 +32,9 @@ use gleaner_host::clock;
 use gleaner_host::node::Inventory;
 use gleaner_host::psi::Watcher;
 use gleaner_host::sampler::{Sample, Sampler};
-use gleaner_model::{Assignment, KnobId, KnobKind, Plan, PodUid, PoolName, Subject, Timestamp, Topology};
-use gleaner_qrm_plugins::Supply;
+use gleaner_model::{Assignment, CgroupPath, KnobId, KnobKind, Plan, PodUid, PoolName, Subject, Timestamp, Topology};
+use gleaner_qrm_plugins::{Ledger, MemsHeld, ResourcePlugin, Supply};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -48,7 +57,8 @@ pub(crate) struct Engine {
     wanted: Wanted,
     /// Pods were taken over and nothing is measured yet: they stay as they are until it is.
     settling: bool,
-    assignment: Assignment,
+    /// Which CPUs and NUMA nodes everything has; in front of a kubelet also what each container claims.
+    ledger: Ledger,
     estimator: gleaner_estimator::State,
     eviction: gleaner_eviction::State,
     estimate: Option<Estimate>,
@@ -57,8 +67,22 @@ pub(crate) struct Engine {
     settled: Option<(BTreeSet<PodUid>, BTreeMap<PoolName, u32>)>,
     /// What the plan was made from.
     planned: Option<(Assignment, Supply, BTreeSet<PodUid>)>,
-    /// What was asked of the kernel in the last tick.
+    /// What an enhanced kubelet asks, when pods come from one.
+    qrm: Option<Qrm>,
+    /// Resources whose plugins are other processes.
+    remote: RemotePlugins,
+    /// What of them is among the parts whose health is told.
+    remote_parts: BTreeSet<String>,
+    /// The cgroup that all pods live below.
+    pod_root: CgroupPath,
+    /// What was made from it: where all knobs are to be in the end.
+    goal: Plan,
+    /// What was asked of the kernel in the last tick: the goal, but for memory that waits for its turn to move.
     plan: Plan,
+    /// The memory nodes of that plan, by container.
+    mems: BTreeMap<CgroupPath, MemsHeld>,
+    /// Pods that hold more memory than they may.
+    taking: take_back::TakeBack,
     /// Knobs that this kernel does not have.
     not_offered: BTreeSet<KnobKind>,
     /// Knobs of it that were not written.
@@ -83,6 +107,16 @@ impl Engine {
         // The sampler's thread is joined at the end, and would wait for ever for room in a queue that nobody empties.
         drop(events);
         self.finish()
+    }
+
+    /// The plugins that are to be served.
+    pub(crate) fn plugins(&self) -> Vec<Served> {
+        let of = |plugin: &dyn ResourcePlugin| Served {
+            resource: plugin.resource().to_owned(),
+            socket: plugin.socket().to_owned(),
+            options: plugin.options(),
+        };
+        self.qrm.iter().flat_map(|qrm| qrm.plugins.iter()).map(|plugin| of(plugin)).collect()
     }
 
     /// The one place where events are handled.
@@ -111,10 +145,14 @@ impl Engine {
             }
             // Who asked and went away is nobody to answer.
             Event::StateAsked(answer) => drop(answer.send(Box::new(self.state(now)))),
+            Event::Remote(event) => self.remote_happened(event, now),
+            Event::PluginCalled(call) => self.plugin_called(call, now),
+            Event::MemoryTakenBack(done) => self.memory_taken_back(*done, now),
             Event::ConfigurationChanged => self.reload(now),
-            Event::PartFailed { part, problem } => self.note(part, Some(problem), now),
+            Event::PartDoes { part, problem } => self.note(part, problem, now),
             Event::Shutdown => self.begin_stop(now),
         }
+        // The kubelet's pods are not ours to end.
         if self.stopping && self.runtime.live().is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -125,7 +163,7 @@ impl Engine {
         }
     }
 
-    fn note(&mut self, part: &'static str, problem: Option<String>, now: Timestamp) {
+    fn note(&mut self, part: impl Into<Cow<'static, str>>, problem: Option<String>, now: Timestamp) {
         if let Some(reason) = self.health.note(part, problem, now) {
             self.recorder.record(now, Subject::Node, reason);
         }
@@ -138,6 +176,9 @@ impl Engine {
     }
 
     fn read_manifests(&mut self, now: Timestamp) {
+        if self.qrm.is_some() {
+            return;
+        }
         match manifest::read_folder(&self.config.standalone.manifests, &self.config.qos) {
             Ok(manifests) => {
                 for manifest in &manifests {
@@ -177,6 +218,7 @@ impl Engine {
                 self.config.estimator = config.estimator;
                 self.config.placement = config.placement;
                 self.config.knobs = config.knobs;
+                self.config.take_back = config.take_back;
                 self.config.eviction = config.eviction;
                 (self.settled, self.planned) = (None, None);
                 tracing::info!("configuration read again; what needs a restart is in docs/configuration.md");

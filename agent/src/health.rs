@@ -2,6 +2,7 @@
 
 use gleaner_model::{Reason, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How one part does.
@@ -16,22 +17,23 @@ pub(crate) struct PartHealth {
 /// How every part does, by the part's name.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    parts: BTreeMap<&'static str, PartHealth>,
+    parts: BTreeMap<Cow<'static, str>, PartHealth>,
 }
 
 impl Health {
     /// Notes how a part does. Returns the decision to record when that is news.
-    pub(crate) fn note(&mut self, part: &'static str, problem: Option<String>, now: Timestamp) -> Option<Reason> {
-        let old = self.parts.get(part);
+    pub(crate) fn note(&mut self, part: impl Into<Cow<'static, str>>, problem: Option<String>, now: Timestamp) -> Option<Reason> {
+        let part = part.into();
+        let old = self.parts.get(&part);
         let news = old.map_or(problem.is_some(), |old| old.problem.is_some() != problem.is_some());
         let since = old.filter(|_| !news).map_or(now, |old| old.since);
-        self.parts.insert(part, PartHealth { since, problem: problem.clone() });
-        news.then(|| Reason::Health { part: part.to_owned(), problem })
+        self.parts.insert(part.clone(), PartHealth { since, problem: problem.clone() });
+        news.then(|| Reason::Health { part: part.into_owned(), problem })
     }
 
     /// Every part.
     pub(crate) fn parts(&self) -> BTreeMap<String, PartHealth> {
-        self.parts.iter().map(|(name, health)| ((*name).to_owned(), health.clone())).collect()
+        self.parts.iter().map(|(name, health)| (name.clone().into_owned(), health.clone())).collect()
     }
 }
 

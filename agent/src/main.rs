@@ -7,6 +7,7 @@
 //!
 //! Entry points: [`engine::start`] and the one place where events are handled, `Engine::handle`.
 
+mod claims;
 mod cli;
 mod command;
 mod config;
@@ -15,7 +16,9 @@ mod error;
 mod health;
 mod http;
 mod manifest;
+mod qrm;
 mod recorder;
+mod remote;
 mod report;
 mod runtime;
 mod store;

@@ -1,6 +1,6 @@
 //! Keeps the last decisions, for people to ask why.
 
-use gleaner_model::{Decision, Reason, Subject, Timestamp};
+use gleaner_model::{Decision, Reason, Subject, TakeBackOutcome, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Decisions kept in all.
@@ -8,20 +8,21 @@ const KEPT: usize = 256;
 /// Decisions kept of one subject, so that a busy pod does not push out another's.
 const KEPT_EACH: usize = 8;
 /// Subjects remembered; a node's 500 pods and their pools, with room for those that ended lately. Memory is at most
-/// `2 * SUBJECTS * KEPT_EACH + KEPT` decisions of a few hundred bytes each.
+/// `3 * SUBJECTS * KEPT_EACH + KEPT` decisions of a few hundred bytes each.
 const SUBJECTS: usize = 1024;
 
 /// What is kept of one subject. What happened to it is kept apart from what was decided about it, so that a container that crashes again and again
-/// does not push out why the pod has its CPUs.
+/// does not push out why the pod has its CPUs. So are requests for its memory, of which there may be one a tick.
 #[derive(Default)]
 struct About {
     decided: VecDeque<Decision>,
     happened: VecDeque<Decision>,
+    taken: VecDeque<Decision>,
 }
 
 impl About {
     fn all(&self) -> impl Iterator<Item = &Decision> {
-        self.decided.iter().chain(&self.happened)
+        self.decided.iter().chain(&self.happened).chain(&self.taken)
     }
 }
 
@@ -47,7 +48,11 @@ impl Recorder {
             self.drop_oldest_subject();
         }
         let about = self.by_subject.entry(subject).or_default();
-        let kept = if matches!(decision.reason, Reason::Lifecycle { .. }) { &mut about.happened } else { &mut about.decided };
+        let kept = match decision.reason {
+            Reason::Lifecycle { .. } => &mut about.happened,
+            Reason::MemoryTakenBack { .. } => &mut about.taken,
+            _ => &mut about.decided,
+        };
         push(kept, decision, KEPT_EACH);
     }
 
@@ -113,6 +118,7 @@ const fn is_trouble(reason: &Reason) -> bool {
             | Reason::EvictSuppressed { .. }
             | Reason::EvictMemoryPressure { .. }
             | Reason::EvictMemoryLow { .. }
+            | Reason::MemoryTakenBack { outcome: TakeBackOutcome::Failed(_), .. }
             | Reason::Health { problem: Some(_), .. }
     )
 }
@@ -129,6 +135,7 @@ pub(crate) const fn kind(reason: &Reason) -> &'static str {
         Reason::Quota { .. } => "quota",
         Reason::MemoryBound { .. } => "memory_bound",
         Reason::MemoryProtected { .. } => "memory_protected",
+        Reason::OomScore { .. } => "oom_score",
         Reason::IdleClass => "idle_class",
         Reason::Weight { .. } => "weight",
         Reason::AsRequested => "as_requested",
@@ -137,6 +144,7 @@ pub(crate) const fn kind(reason: &Reason) -> &'static str {
         Reason::EvictSuppressed { .. } => "evict_suppressed",
         Reason::EvictMemoryPressure { .. } => "evict_memory_pressure",
         Reason::EvictMemoryLow { .. } => "evict_memory_low",
+        Reason::MemoryTakenBack { .. } => "memory_taken_back",
         Reason::Lifecycle { .. } => "lifecycle",
         Reason::Health { .. } => "health",
     }
@@ -145,6 +153,7 @@ pub(crate) const fn kind(reason: &Reason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gleaner_model::Bytes;
 
     fn subject(n: usize) -> Subject {
         Subject::Pool(format!("p{n}").parse().unwrap())
@@ -179,6 +188,24 @@ mod tests {
             recorder.record(Timestamp::since_boot(std::time::Duration::from_secs(n as u64)), subject(0), lifecycle(n));
         }
         assert_eq!(recorder.about(&subject(0)).first().map(|d| &d.reason), Some(&Reason::IdleClass));
+    }
+
+    #[test]
+    fn memory_that_is_taken_back_again_and_again_pushes_nothing_out() {
+        let mut recorder = Recorder::default();
+        for reason in [Reason::IdleClass, lifecycle(1)] {
+            recorder.record(Timestamp::default(), subject(0), reason);
+        }
+        let [asked, allowed, before] = [1, 2, 3].map(Bytes::new);
+        let taken = Reason::MemoryTakenBack { asked, before, after: None, allowed, outcome: TakeBackOutcome::Would };
+        for n in 0..100 {
+            recorder.record(Timestamp::since_boot(std::time::Duration::from_secs(n)), subject(0), taken.clone());
+        }
+        let about = recorder.about(&subject(0));
+        assert_eq!(about.len(), 2 + KEPT_EACH);
+        assert!(about.iter().any(|d| d.reason == Reason::IdleClass) && about.iter().any(|d| d.reason == lifecycle(1)), "{about:?}");
+        assert_eq!(recorder.counts().get("memory_taken_back"), Some(&100));
+        assert_eq!(serde_json::to_value(&taken).unwrap()["kind"], kind(&taken));
     }
 
     #[test]

@@ -20,7 +20,9 @@ use gleaner_host::HostError;
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::{self, Layout};
 use gleaner_host::sampler::Target;
-use gleaner_model::{CgroupPath, CpuSet, KnobId, KnobKind, KnobValue, KubeQos, Plan, Pod, PodName, PodUid, Reason, Subject, Timestamp};
+use gleaner_model::{
+    CgroupPath, ContainerName, CpuSet, KnobId, KnobKind, KnobValue, KubeQos, Plan, Pod, PodName, PodUid, Reason, Subject, Timestamp,
+};
 use gleaner_qrm_plugins::PodCgroups;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -142,6 +144,20 @@ impl Runtime {
             if !refused.iter().any(|cgroup| cgroup.is_within(&pod.cgroups().pod)) {
                 pod.release();
             }
+        }
+    }
+
+    /// Containers of live pods that cannot start before the variables are known that come with what other processes give.
+    pub(crate) fn lacking_variables(&self) -> Vec<(PodUid, ContainerName)> {
+        let of_pod =
+            |(uid, pod): (&PodUid, &RunningPod)| pod.lacking_variables().map(|name| (uid.clone(), name.clone())).collect::<Vec<_>>();
+        self.pods.iter().flat_map(of_pod).collect()
+    }
+
+    /// Tells a container the variables that come with what it was given.
+    pub(crate) fn set_variables(&mut self, pod: &PodUid, container: &ContainerName, variables: BTreeMap<String, String>) {
+        if let Some(pod) = self.pods.get_mut(pod) {
+            pod.set_variables(container, variables);
         }
     }
 

@@ -23,6 +23,8 @@ pub mod pod_annotation {
     pub const MAIN_CONTAINER_NAME: &str = "kubernetes.io/main-container-name";
     /// A resource list in JSON: the whole pod's requests, used to size hints instead of one container's.
     pub const AGGREGATED_REQUESTS: &str = "pod.kubernetes.io/pod-aggregated-requests";
+    /// `true` on a pod whose running containers are to become larger or smaller.
+    pub const INPLACE_RESIZING: &str = "pod.kubernetes.io/inplace-update-resizing";
     /// Tells a kubelet with resource plugins to admit the pod without asking them.
     pub const SKIP_QRM_ADMIT: &str = "katalyst.kubewharf.io/skip_qrm_admit";
     /// Result written back to the pod: the NUMA nodes it is bound to.
@@ -85,7 +87,7 @@ pub mod socket {
     pub const MEMORY_DYNAMIC: &str = "qrm_memory_plugin_dynamic.sock";
     /// Network bandwidth.
     pub const NETWORK_STATIC: &str = "qrm_network_plugin_static.sock";
-    /// Kubelet's own, for registration in the manner of device plugins.
+    /// Kubelet's own: for registration in the manner of device plugins, and for [`crate::podresources`], in folders of their own.
     pub const KUBELET: &str = "kubelet.sock";
 }
 
@@ -95,6 +97,8 @@ pub mod folder {
     pub const KUBELET_PLUGINS_REGISTRY: &str = "/var/lib/kubelet/plugins_registry";
     /// Kubelet's for resource plugins, with [`super::socket::KUBELET`] in it.
     pub const KUBELET_RESOURCE_PLUGINS: &str = "/var/lib/kubelet/resource-plugins";
+    /// Where [`crate::podresources`] is served beside the kubelet's own, with [`super::socket::KUBELET`] in it.
+    pub const POD_RESOURCES: &str = "/var/lib/katalyst/pod-resources";
     /// The agent's for eviction and reporter plugins.
     pub const AGENT_PLUGINS: &str = "/var/lib/katalyst/plugin-socks";
 }

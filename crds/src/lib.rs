@@ -7,7 +7,8 @@
 //! Entry points:
 //! - [`cnr::CustomNodeResource`], the object through which a node shows what it lends, and [`manifests::crd_documents`], the YAML
 //!   that installs it;
-//! - [`pluginregistration`] and [`resourceplugin`], messages, clients and servers of the resource plugin protocol;
+//! - [`pluginregistration`] and [`resourceplugin`], messages, clients and servers of the resource plugin protocol, and [`podresources`], by
+//!   which others read what pods were given;
 //! - [`reclaimed::container_amounts`], what a container asks for, on top of [`quantity`];
 //! - [`keys`], everything that is only a name.
 
@@ -17,6 +18,7 @@ pub mod keys;
 pub mod manifests;
 mod open_enum;
 pub mod pluginregistration;
+pub mod podresources;
 pub mod quantity;
 pub mod reclaimed;
 pub mod resourceplugin;

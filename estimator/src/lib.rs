@@ -36,8 +36,8 @@ pub struct Estimate {
     pub cpu_reason: Reason,
     /// [`Reason::ReclaimableMemory`] with the numbers used.
     pub memory_reason: Reason,
-    /// The `share` pool, always, and every other pool that a shared pod names. Pools without pods, dedicated pools and the pool of
-    /// reclaimed pods are not here.
+    /// The `share` pool, always, every other pool that a shared pod names, and their parts on one NUMA node that bound pods are in. Pools
+    /// without pods, dedicated pools and the pools of reclaimed pods are not here.
     pub pools: BTreeMap<PoolName, PoolDemand>,
 }
 

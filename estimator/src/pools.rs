@@ -3,7 +3,7 @@
 use crate::need::{Need, PodNeed};
 use crate::policy::Policy;
 use crate::state::Sizes;
-use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, PoolName, QosClass, Reason, Snapshot, Topology};
+use gleaner_model::{Assignment, MilliCpu, NumaBinding, Pod, PodUid, PoolName, QosClass, Reason, Snapshot, Topology};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub(crate) fn sizes(
     let online = topology.cpus().count();
     let mut demands = BTreeMap::new();
     let mut after = BTreeMap::new();
-    for (name, members) in members(snapshot, needs) {
+    for (name, members) in members(snapshot, assignment, needs) {
         let requested = members.requested;
         let demand = members.need.missing.is_empty().then_some(members.need.known);
         let mut cpus = 0;
@@ -72,12 +72,12 @@ pub(crate) fn sizes(
 
 /// The pools and what their pods need together. A system pod that joins pools by the beginning of their names counts in the first of
 /// them, so that it is counted once; one that joins none runs anywhere.
-fn members(snapshot: &Snapshot, needs: &BTreeMap<PodUid, PodNeed>) -> BTreeMap<PoolName, Members> {
+fn members(snapshot: &Snapshot, assignment: &Assignment, needs: &BTreeMap<PodUid, PodNeed>) -> BTreeMap<PoolName, Members> {
     let mut pools: BTreeMap<PoolName, Members> = BTreeMap::from([(PoolName::share(), Members::default())]);
     let of_class =
         |class| snapshot.pods.values().filter(move |pod| pod.class() == class).filter_map(|pod| Some((pod, needs.get(&pod.uid)?)));
     for (pod, need) in of_class(QosClass::Shared) {
-        pools.entry(pool_of(pod)).or_default().add(pod, need);
+        pools.entry(pool_of(pod, assignment)).or_default().add(pod, need);
     }
     for (pod, need) in of_class(QosClass::System) {
         let Some(prefix) = &pod.qos.cpu.pool else { continue };
@@ -88,8 +88,11 @@ fn members(snapshot: &Snapshot, needs: &BTreeMap<PodUid, PodNeed>) -> BTreeMap<P
     pools
 }
 
-/// The pool of a shared pod. The names of pools that are not for shared pods lead to the default pool.
-fn pool_of(pod: &Pod) -> PoolName {
-    let taken = |name: &PoolName| name.is_dedicated() || *name == PoolName::reclaim() || *name == PoolName::reserve();
-    pod.qos.cpu.pool.clone().filter(|name| !taken(name)).unwrap_or_else(PoolName::share)
+/// The pool of a shared pod: of one with `numa_binding` the part on the NUMA node that it was bound to, if it was; else the pool that it
+/// names. The names of pools that are not for shared pods lead to the default pool.
+fn pool_of(pod: &Pod, assignment: &Assignment) -> PoolName {
+    let bound = pod.qos.memory.numa_binding != NumaBinding::Unbound;
+    let on_node = assignment.members.get(&pod.uid).filter(|name| bound && name.node_bound().is_some());
+    let named = || pod.qos.cpu.pool.clone().filter(|name| !name.is_built_in());
+    on_node.cloned().or_else(named).unwrap_or_else(PoolName::share)
 }

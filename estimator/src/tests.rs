@@ -6,8 +6,9 @@ mod properties;
 
 use super::*;
 use gleaner_model::{
-    Absence, Container, ContainerKind, ContainerReadings, CpuId, CpuPressure, CpuSet, Id, KubeQos, MemoryReadings, NodeReadings, Permille,
-    Pod, PodName, PodReadings, PodUid, Pool, Pressure, PressureLine, QosClass, QosSpec, Reading, ReclaimRule, Requirement,
+    Absence, Container, ContainerKind, ContainerReadings, CpuId, CpuPressure, CpuSet, Id, KubeQos, MemoryReadings, NodeReadings,
+    NumaBinding, Permille, Pod, PodName, PodReadings, PodUid, Pool, Pressure, PressureLine, QosClass, QosSpec, Reading, ReclaimRule,
+    Requirement,
 };
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ fn pod(name: &str, class: QosClass, milli: u64) -> Pod {
         memory: Requirement { request: Some(Bytes::new(GIB)), limit: None },
         reclaimed_cpu: None,
         reclaimed_memory: None,
+        hugepages: BTreeMap::new(),
+        extended: BTreeMap::new(),
     };
     Pod {
         uid: uid(name),

@@ -32,6 +32,8 @@ fn pod(name: &str, class: QosClass, priority: i32, promised: u64) -> Pod {
         memory: Requirement::default(),
         reclaimed_cpu: Some(MilliCpu::new(promised)),
         reclaimed_memory: None,
+        hugepages: BTreeMap::new(),
+        extended: BTreeMap::new(),
     };
     Pod {
         uid: uid(name),

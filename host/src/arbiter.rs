@@ -9,12 +9,12 @@ mod journal;
 mod order;
 mod records;
 mod restore;
-mod write;
+pub(crate) mod write;
 
 use crate::cgroup::{Layout, knob};
 use crate::error::HostError;
 use execute::Remember;
-use gleaner_model::{CgroupPath, KnobId, KnobValue, Plan, Reason, Subject};
+use gleaner_model::{CgroupPath, KnobId, KnobKind, KnobValue, Plan, Reason, Subject};
 use journal::Journal;
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub enum WriteResult {
         /// What it holds now.
         to: KnobValue,
     },
-    /// It holds the value already, or the kernel takes none: a weight while the cgroup is idle.
+    /// It holds the value already, or the kernel takes none: a weight while the cgroup is idle, a score while it has no process.
     Unchanged,
     /// This kernel or hierarchy has no such knob.
     NotOffered,
@@ -103,13 +103,15 @@ impl Arbiter {
     }
 
     /// Brings every knob of a plan to its value and tells what came of each, in the order of their ids; unchanged ones are left out. One
-    /// that fails does not stop the others.
+    /// that fails does not stop the others. On v1, `cpuset.memory_migrate` is set before the memory nodes of a cgroup change.
     pub fn apply(&mut self, plan: &Plan) -> Vec<Outcome> {
         let wanted = plan.iter().map(|(id, desired)| (id.clone(), desired.value.clone())).collect();
         let results = self.bring(&wanted, Remember::Always);
         let changed = results.into_iter().filter(|(_, result)| *result != WriteResult::Unchanged);
         let outcome = |(knob, result): (KnobId, WriteResult)| {
-            let desired = plan.get(&knob)?;
+            // What the arbiter writes for the sake of another knob is for the same one and for the same reason.
+            let mems = || plan.get(&KnobId { cgroup: knob.cgroup.clone(), kind: KnobKind::CpusetMems });
+            let desired = plan.get(&knob).or_else(mems)?;
             Some(Outcome { owner: desired.owner.clone(), reason: desired.reason.clone(), knob, result })
         };
         changed.filter_map(outcome).collect()
@@ -130,6 +132,8 @@ fn nothing_to_restore(layout: &Layout, path: &Path, boot: &str, tree: &CgroupPat
 
 #[cfg(test)]
 mod kernel_tests;
+#[cfg(test)]
+mod score_tests;
 #[cfg(test)]
 mod test_tree;
 #[cfg(test)]

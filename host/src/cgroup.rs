@@ -6,6 +6,7 @@ mod discover;
 pub mod knob;
 mod layout;
 mod mountinfo;
+pub(crate) mod scores;
 
 pub use discover::{FoundContainer, FoundPod, discover};
 pub(crate) use layout::within;

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod node;
 pub mod process;
 pub mod psi;
+pub mod reclaim;
 pub mod sampler;
 pub mod state;
 pub mod topology;

@@ -37,6 +37,16 @@ pub fn pids_below(layout: &Layout, path: &CgroupPath) -> Result<Vec<Pid>, HostEr
     members(layout, path, true).map(Members::into_pids)
 }
 
+/// The processes that one hierarchy's folder of a cgroup lists, without those of the cgroups below it, in rising order.
+///
+/// # Errors
+/// When the folder is gone ([`HostError::is_gone`]), or the kernel refuses to list it.
+pub(crate) fn pids_in(folder: &Path) -> Result<Vec<Pid>, HostError> {
+    let mut members = Members::default();
+    let found = list(folder, false, &mut members)?;
+    if found { Ok(members.into_pids()) } else { Err(HostError::io("list the processes of", folder, ErrorKind::NotFound.into())) }
+}
+
 /// Whether a cgroup or one below it has processes. One that is in no hierarchy has none.
 ///
 /// # Errors

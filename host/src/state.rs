@@ -23,6 +23,20 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), HostError> {
     sync_folder(path)
 }
 
+/// As [`write_atomically`], but not made durable: after a loss of power the file may be the old one, or empty. For what is asked for again
+/// after a boot, and must not wait for the disk.
+///
+/// # Errors
+/// When the folder is missing, full or read-only; the old file is then unchanged.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), HostError> {
+    let new = beside(path, "new");
+    let written = create_new(&new).and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&new, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&new);
+        HostError::io("write", path, error)
+    })
+}
+
 /// The text of an ordinary file of at most `largest` bytes. Never waits: a fifo or a device in its place, or a link to one, is an error.
 ///
 /// # Errors
@@ -42,14 +56,18 @@ pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
     // `create_new` also refuses to follow a symbolic link.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Moves a damaged or foreign file out of the way, to `<name>.damaged-<n>` with the first free number, and says where it is now.
@@ -115,6 +133,20 @@ mod tests {
         symlink(&victim, dir.path().join("state.new")).unwrap();
         write_atomically(&dir.path().join("state"), b"x").unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn what_need_not_be_durable_is_replaced_in_one_step_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        fs::create_dir(dir.path().join("full")).unwrap();
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(replace(&dir.path().join("full"), b"x").is_err(), "a folder is in its place");
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "nothing is left beside: {left:?}");
     }
 
     #[test]

@@ -9,10 +9,12 @@
 //! - Nodes: every online node, without CPUs or without memory (zero bytes) too. A kernel without NUMA is one node 0 with all memory.
 //! - Distances: a full table or none at all. A single node is at the local distance, 10 (ACPI's SLIT), from itself, whether or not a
 //!   table says so; hwloc keeps no table for one node.
+//! - Huge pages: those that the kernel keeps for a node, of every size that it offers, by sysfs in both readers. A made-up machine has none.
 //! - L3: the data or unified cache of level 3; `None` where none is told of, as in many virtual machines.
 
 #[cfg(feature = "hwloc")]
 mod hwloc;
+mod pages;
 mod sysfs;
 
 #[cfg(feature = "hwloc")]

@@ -10,9 +10,12 @@
 mod assignment;
 mod decision;
 mod error;
+mod extended;
+mod hugepages;
 mod ids;
 mod idset;
 mod names;
+mod oom;
 mod plan;
 mod pod;
 mod qos;
@@ -26,9 +29,12 @@ mod units;
 pub use assignment::{Assignment, Pool};
 pub use decision::{Decision, Subject};
 pub use error::{TopologyError, ValueError};
+pub use extended::{ResourceCount, ResourceName};
+pub use hugepages::{PageCount, PageSize};
 pub use ids::{CacheId, CoreId, CpuId, Id, NumaId, PackageId};
 pub use idset::{CpuSet, IdSet, NumaSet};
 pub use names::{CgroupPath, ContainerName, PodName, PodUid, PoolName};
+pub use oom::OomScoreAdj;
 pub use plan::{CpuMax, CpuShares, Desired, KnobId, KnobKind, KnobValue, Plan};
 pub use pod::{Container, ContainerKind, KubeQos, Pod, Requirement};
 pub use qos::{
@@ -36,7 +42,7 @@ pub use qos::{
     NumaPlacement, QosClass, QosConfig, QosError, QosSpec, annotation,
 };
 pub use reading::{Absence, Reading};
-pub use reason::{Reason, ReclaimRule};
+pub use reason::{Reason, ReclaimRule, TakeBackOutcome};
 pub use snapshot::{ContainerReadings, CpuPressure, MemoryReadings, NodeReadings, PodReadings, Pressure, PressureLine, Snapshot};
 pub use span::Span;
 pub use topology::{CpuInfo, NodeInfo, NumaNode, RawCpu, Topology};

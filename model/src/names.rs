@@ -1,6 +1,7 @@
 //! Names that arrive from outside, checked once where they enter. Copies share one text: every knob and every decision names somebody.
 
 use crate::error::ValueError;
+use crate::ids::{Id, NumaId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -75,11 +76,26 @@ name!(
     "a pool name (letters, digits, '-', '_' and '.')"
 );
 
+/// Between the name of a pool and the NUMA node that its part is bound to.
+const ON_NODE: &str = "-NUMA";
+
 impl PoolName {
+    /// The most bytes of a name.
+    pub const LONGEST: usize = LONGEST;
+
+    /// The most bytes that [`PoolName::on_node`] adds to a name.
+    pub const NODE_SUFFIX: usize = ON_NODE.len() + 4;
+
     /// CPUs kept for the system; never given to pods.
     #[must_use]
     pub fn reserve() -> Self {
         Self("reserve".into())
+    }
+
+    /// CPUs that interrupts have for themselves; never given to pods.
+    #[must_use]
+    pub fn interrupt() -> Self {
+        Self("interrupt".into())
     }
 
     /// The default pool of `shared_cores` pods.
@@ -100,10 +116,27 @@ impl PoolName {
         Self(format!("dedicated-{pod}").into())
     }
 
-    /// Whether the name is one that Gleaner itself gives to a pool which shared pods cannot join.
+    /// The part of this pool for pods with `numa_binding` on one NUMA node: `share-NUMA0`.
+    #[must_use]
+    pub fn on_node(&self, node: NumaId) -> Self {
+        Self(format!("{self}{ON_NODE}{node}").into())
+    }
+
+    /// The pool and the NUMA node that [`PoolName::on_node`] made this name of; `None` for any other name.
+    #[must_use]
+    pub fn node_bound(&self) -> Option<(Self, NumaId)> {
+        let (pool, digits) = self.0.rsplit_once(ON_NODE)?;
+        let node = digits.parse::<u32>().ok().filter(|node| *node <= NumaId::MAX && node.to_string() == digits)?;
+        Some((pool.parse().ok()?, NumaId::new(node)))
+    }
+
+    /// Whether the name is one that Gleaner itself gives to a pool, so that no pod can ask for it by name.
     #[must_use]
     pub fn is_built_in(&self) -> bool {
-        matches!(self.as_str(), "reserve" | "reclaim" | "system") || self.as_str().starts_with("system-") || self.is_dedicated()
+        matches!(self.as_str(), "reserve" | "interrupt" | "reclaim" | "system")
+            || self.as_str().starts_with("system-")
+            || self.is_dedicated()
+            || self.node_bound().is_some()
     }
 
     /// Whether the pool belongs to one dedicated pod.
@@ -241,6 +274,20 @@ mod tests {
             assert!(bad.parse::<PodUid>().is_err(), "{bad:?}");
         }
         assert_eq!("3f-2_a.b".parse::<PodUid>().unwrap().as_str(), "3f-2_a.b");
+    }
+
+    #[test]
+    fn the_name_of_a_pool_on_a_node_is_read_back_and_nothing_else_is() {
+        let pool: PoolName = "web-NUMA1".parse().unwrap();
+        assert_eq!("web".parse::<PoolName>().unwrap().on_node(NumaId::new(1)), pool);
+        assert_eq!(pool.node_bound(), Some(("web".parse().unwrap(), NumaId::new(1))));
+        assert!(pool.is_built_in() && PoolName::interrupt().is_built_in());
+        for other in ["web", "web-NUMA", "web-NUMA01", "web-NUMA1x", "web-NUMA1024", "web-numa1", "NUMA1"] {
+            let name: PoolName = other.parse().unwrap();
+            assert!(name.node_bound().is_none() && !name.is_built_in(), "{other}");
+        }
+        let longest = PoolName::share().on_node(NumaId::from_index(NumaId::MAX));
+        assert_eq!(longest.as_str().len(), PoolName::share().as_str().len() + PoolName::NODE_SUFFIX);
     }
 
     #[test]

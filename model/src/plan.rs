@@ -3,6 +3,7 @@
 use crate::decision::Subject;
 use crate::idset::{CpuSet, NumaSet};
 use crate::names::CgroupPath;
+use crate::oom::OomScoreAdj;
 use crate::reason::Reason;
 use crate::units::{Bytes, Limit, Micros, MilliCpu};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,12 @@ pub enum KnobKind {
     MemoryHigh,
     /// Memory above which it is killed (v1 `memory.limit_in_bytes`, v2 `memory.max`).
     MemoryMax,
+    /// Whether what it holds moves along when its NUMA nodes change (v1 `cpuset.memory_migrate`; v2 always moves it and has no such knob).
+    /// The writer sees to it before it changes the nodes; plans need not speak of it.
+    MemoryMigrate,
+    /// How early the kernel kills its processes when memory has run out (`oom_score_adj` of each process in it, not in those below).
+    /// Processes started later have what their parents had.
+    OomScoreAdj,
 }
 
 /// A weight in kubelet's and cgroup v1's unit, 2 to 262144; 1024 is one CPU. What arrives outside is brought inside.
@@ -110,6 +117,10 @@ pub enum KnobValue {
     MemoryHigh(Limit<Bytes>),
     /// Of [`KnobKind::MemoryMax`].
     MemoryMax(Limit<Bytes>),
+    /// Of [`KnobKind::MemoryMigrate`].
+    MemoryMigrate(bool),
+    /// Of [`KnobKind::OomScoreAdj`].
+    OomScoreAdj(OomScoreAdj),
 }
 
 impl KnobValue {
@@ -125,6 +136,8 @@ impl KnobValue {
             Self::MemoryLow(_) => KnobKind::MemoryLow,
             Self::MemoryHigh(_) => KnobKind::MemoryHigh,
             Self::MemoryMax(_) => KnobKind::MemoryMax,
+            Self::MemoryMigrate(_) => KnobKind::MemoryMigrate,
+            Self::OomScoreAdj(_) => KnobKind::OomScoreAdj,
         }
     }
 }
@@ -140,6 +153,8 @@ impl fmt::Display for KnobKind {
             Self::MemoryLow => "memory.low",
             Self::MemoryHigh => "memory.high",
             Self::MemoryMax => "memory.max",
+            Self::MemoryMigrate => "cpuset.memory_migrate",
+            Self::OomScoreAdj => "oom_score_adj",
         })
     }
 }
@@ -150,11 +165,12 @@ impl fmt::Display for KnobValue {
             Self::Cpus(cpus) => cpus.fmt(f),
             Self::Mems(mems) => mems.fmt(f),
             Self::Shares(shares) => shares.get().fmt(f),
-            Self::Idle(idle) => f.pad(if *idle { "1" } else { "0" }),
+            Self::Idle(yes) | Self::MemoryMigrate(yes) => f.pad(if *yes { "1" } else { "0" }),
             Self::CpuMax(CpuMax { quota: Limit::Max, period }) => f.pad(&format!("max {}", period.get())),
             Self::CpuMax(CpuMax { quota: Limit::At(quota), period }) => f.pad(&format!("{} {}", quota.get(), period.get())),
             Self::MemoryLow(bytes) => bytes.fmt(f),
             Self::MemoryHigh(limit) | Self::MemoryMax(limit) => limit.fmt(f),
+            Self::OomScoreAdj(score) => score.fmt(f),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A pod as far as the node needs to know it.
 
+use crate::extended::{ResourceCount, ResourceName};
+use crate::hugepages::PageSize;
 use crate::names::{ContainerName, PodName, PodUid};
 use crate::qos::{QosClass, QosSpec};
 use crate::units::{Bytes, MilliCpu};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -49,6 +52,12 @@ pub struct Container {
     pub reclaimed_cpu: Option<MilliCpu>,
     /// `resource.katalyst.kubewharf.io/reclaimed_memory`.
     pub reclaimed_memory: Option<Bytes>,
+    /// Huge pages by their size, whole pages each (`hugepages-2Mi`); request and limit are one, since they cannot be overcommitted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hugepages: BTreeMap<PageSize, Bytes>,
+    /// Extended resources of other providers; request and limit are one, since they cannot be overcommitted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extended: BTreeMap<ResourceName, ResourceCount>,
 }
 
 /// Kubernetes' own class of a pod; it decides where in the cgroup tree the pod lives.
@@ -138,6 +147,13 @@ impl Pod {
     #[must_use]
     pub fn reclaimed_memory(&self) -> Bytes {
         self.requested(Bytes::ZERO, Bytes::plus, |c| c.reclaimed_memory)
+    }
+
+    /// Huge pages requested, by the same rule; a size that no container asks for is not here.
+    #[must_use]
+    pub fn hugepages(&self) -> BTreeMap<PageSize, Bytes> {
+        let sizes = self.containers.iter().flat_map(|c| c.hugepages.keys());
+        sizes.map(|size| (*size, self.requested(Bytes::ZERO, Bytes::plus, |c| c.hugepages.get(size).copied()))).collect()
     }
 
     fn requested<T: Copy + Ord>(&self, zero: T, plus: impl Fn(T, T) -> T, of: impl Fn(&Container) -> Option<T>) -> T {

@@ -6,6 +6,7 @@
 mod class;
 mod config;
 mod error;
+mod machine;
 mod object;
 mod parse;
 
@@ -182,6 +183,14 @@ impl QosSpec {
     /// All that is wrong, sorted; never empty.
     pub fn parse(annotations: &BTreeMap<String, String>, config: &QosConfig) -> Result<Self, Vec<QosError>> {
         parse::spec(annotations, config)
+    }
+
+    /// Whether a machine with these NUMA nodes can have what is asked for by their number or ids.
+    ///
+    /// # Errors
+    /// A node that the machine does not have, or more nodes than it has.
+    pub fn check_against(&self, nodes: &NumaSet) -> Result<(), QosError> {
+        machine::check(&self.cpu.placement, nodes)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::idset::{CpuSet, NumaSet};
 use crate::names::{CgroupPath, PoolName};
+use crate::oom::OomScoreAdj;
 use crate::plan::{KnobKind, KnobValue};
 use crate::qos::QosClass;
 use crate::units::{Bytes, Limit, MilliCpu, Permille};
@@ -21,6 +22,24 @@ pub enum ReclaimRule {
     SlowRise,
     /// An input is missing or too old; what is unknown lends nothing.
     Unknown,
+}
+
+/// What came of asking the kernel for memory back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakeBackOutcome {
+    /// The kernel took it back; asked for all that can be had, all that it could.
+    Done,
+    /// The kernel took back less than it was asked for: the rest is in use, or cannot be written anywhere.
+    Partly,
+    /// The kernel has no way to ask for it after all.
+    NotOffered,
+    /// The pod's cgroup went away.
+    Gone,
+    /// The kernel refused, with its answer.
+    Failed(String),
+    /// Nothing is written: it would have been asked.
+    Would,
 }
 
 /// What was decided and why. One variant a kind of decision; the numbers are those that were used.
@@ -122,6 +141,13 @@ pub enum Reason {
         /// What the pod requests.
         request: Bytes,
     },
+    /// A pod's place in the order in which the kernel kills.
+    OomScore {
+        /// Its class.
+        class: QosClass,
+        /// The score of its processes.
+        score: OomScoreAdj,
+    },
     /// A reclaimed pod runs only when nobody else wants to.
     IdleClass,
     /// A weight by the CPU that a pod requests.
@@ -182,6 +208,19 @@ pub enum Reason {
         /// Memory that the pod holds.
         frees: Bytes,
     },
+    /// The kernel was asked to take memory back from a pod that holds more than it may.
+    MemoryTakenBack {
+        /// How much was asked for.
+        asked: Bytes,
+        /// What the pod held before.
+        before: Bytes,
+        /// What it held afterwards; `None` when that is not known.
+        after: Option<Bytes>,
+        /// What it may hold.
+        allowed: Bytes,
+        /// What came of it.
+        outcome: TakeBackOutcome,
+    },
     /// A pod started, ended or was restarted; the text says how.
     Lifecycle {
         /// What happened.
@@ -226,6 +265,7 @@ impl fmt::Display for Reason {
                 write!(f, "memory slowed above {}, killed above {}: promised {}", limit_text(*high), limit_text(*max), promised.rounded())
             }
             Self::MemoryProtected { request } => write!(f, "{} of memory protected: its request", request.rounded()),
+            Self::OomScore { class, score } => write!(f, "oom_score_adj {score}, which orders who is killed when memory runs out: {class}"),
             Self::IdleClass => f.write_str("runs only when no other class wants the CPU"),
             Self::Weight { request } => write!(f, "weight for a request of {request} CPU"),
             Self::AsRequested => f.write_str("as its own requests and limits say"),
@@ -243,9 +283,28 @@ impl fmt::Display for Reason {
                 let [available, threshold, frees] = [available, threshold, frees].map(|b| b.rounded());
                 write!(f, "evicted (frees {frees}): {available} of memory available, below {threshold}")
             }
+            Self::MemoryTakenBack { asked, before, after, allowed, outcome } => {
+                let [asked, before, allowed] = [asked, before, allowed].map(|b| b.rounded());
+                write!(f, "{asked} of memory to be taken back: {outcome}; held {before}")?;
+                after.map_or(Ok(()), |after| write!(f, ", holds {}", after.rounded()))?;
+                write!(f, ", may hold {allowed}")
+            }
             Self::Lifecycle { what } => f.write_str(what),
             Self::Health { part, problem: Some(problem) } => write!(f, "{part} degraded: {problem}"),
             Self::Health { part, problem: None } => write!(f, "{part} works again"),
+        }
+    }
+}
+
+impl fmt::Display for TakeBackOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Partly => f.write_str("the kernel could take back only a part"),
+            Self::NotOffered => f.write_str("this kernel cannot be asked"),
+            Self::Gone => f.write_str("the cgroup is gone"),
+            Self::Failed(cause) => write!(f, "refused: {cause}"),
+            Self::Would => f.write_str("not asked, nothing is written in shadow mode"),
         }
     }
 }

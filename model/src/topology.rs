@@ -1,6 +1,7 @@
 //! The machine's CPUs, cores, caches, packages and NUMA nodes as a plain value.
 
 use crate::error::TopologyError;
+use crate::hugepages::{PageCount, PageSize};
 use crate::ids::{CacheId, CoreId, CpuId, Id, NumaId, PackageId};
 use crate::idset::{CpuSet, NumaSet};
 use crate::units::Bytes;
@@ -31,6 +32,8 @@ pub struct NodeInfo {
     pub memory: Bytes,
     /// Distance to other nodes by the kernel's table (10 is local); empty where the machine tells none.
     pub distances: BTreeMap<NumaId, u32>,
+    /// How many huge pages of each size the node keeps; a size that the kernel does not offer is not here.
+    pub hugepages: BTreeMap<PageSize, PageCount>,
 }
 
 /// Where one online CPU is.
@@ -55,6 +58,18 @@ pub struct NumaNode {
     pub memory: Bytes,
     /// Distance to each node by the kernel's table (10 is local); empty where the machine tells none.
     pub distances: BTreeMap<NumaId, u32>,
+    /// How many huge pages of each size it keeps, in use or not; a size that the kernel does not offer is not here. Their memory is a part of
+    /// the node's, and of no use for anything else.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hugepages: BTreeMap<PageSize, PageCount>,
+}
+
+impl NumaNode {
+    /// Memory for everything that does not ask for huge pages.
+    #[must_use]
+    pub fn ordinary_memory(&self) -> Bytes {
+        self.memory.minus(self.hugepages.iter().map(|(size, count)| size.times(*count)).sum())
+    }
 }
 
 /// The online part of a machine. Groups are numbered from 0 in the order of their lowest CPU; NUMA nodes keep the kernel's numbers.
@@ -76,7 +91,7 @@ impl Topology {
         }
         let mut known: BTreeMap<NumaId, NumaNode> = BTreeMap::new();
         for node in nodes {
-            let value = NumaNode { cpus: CpuSet::new(), memory: node.memory, distances: node.distances };
+            let value = NumaNode { cpus: CpuSet::new(), memory: node.memory, distances: node.distances, hugepages: node.hugepages };
             if known.insert(node.id, value).is_some() {
                 return Err(TopologyError::DuplicateNode(node.id.index()));
             }
@@ -232,6 +247,7 @@ impl Topology {
             id: NumaId::new(*a),
             memory,
             distances: all.iter().map(|b| (NumaId::new(*b), distance(*a, *b))).collect(),
+            hugepages: BTreeMap::new(),
         });
         Self::build(cpus.collect(), nodes.collect())
     }

@@ -1,15 +1,18 @@
 //! The assignment as the kernel tells it, for when nothing else does.
 
-use crate::demand::{DedicatedDemand, Wish, wish};
-use crate::layout::{Layout, mems_for};
-use gleaner_model::{Assignment, CpuSet, NumaBinding, Pod, PodName, PodUid, Pool, PoolName, QosClass, Reason, Subject, Topology};
+use crate::demand::{BoundDemand, DedicatedDemand, Wish, wish};
+use crate::layout::Layout;
+use crate::place::is_reclaim;
+use gleaner_model::{
+    Assignment, CpuSet, NumaBinding, NumaId, NumaSet, Pod, PodName, PodUid, Pool, PoolName, QosClass, Reason, Subject, Topology,
+};
 use std::collections::BTreeMap;
 
 /// Rebuilds an assignment from the CPUs that each pod is observed to be allowed, as a start for the solver.
 ///
 /// A dedicated pod keeps what it has if the number is that of its request and no dedicated pod before it (by uid) has any of it. A shared
-/// pool has what its pods have together, less what is dedicated; reclaim has what is left of what its pods have. What cannot be kept is
-/// left out with a word why, and the solver places it anew.
+/// pool has what its pods have together, less what is dedicated; reclaim has what is left of what its pods have. A pod with `numa_binding`
+/// is bound to the nodes that its CPUs are on. What cannot be kept is left out with a word why, and the solver places it anew.
 #[must_use]
 pub fn adopt(
     topology: &Topology,
@@ -27,9 +30,17 @@ pub fn adopt(
                 *cpus = cpus.union(seen);
                 members.push(uid);
             }
+            Wish::Bound(demand) => {
+                if let Some((pool, node)) = adopted.bound(&pod.name, &demand, seen) {
+                    adopted.assignment.nodes.insert(uid.clone(), NumaSet::of(node));
+                    let (cpus, members) = pools.entry(pool).or_default();
+                    *cpus = cpus.union(seen);
+                    members.push(uid);
+                }
+            }
         }
     }
-    let (reclaim, shares): (Vec<_>, Vec<_>) = pools.into_iter().partition(|(name, _)| *name == PoolName::reclaim());
+    let (reclaim, shares): (Vec<_>, Vec<_>) = pools.into_iter().partition(|(name, _)| is_reclaim(name));
     for (name, (cpus, members)) in shares.into_iter().chain(reclaim) {
         // Pools of system pods only join others; the solver makes them anew.
         let follows = members.iter().any(|uid| pods.get(*uid).is_some_and(|pod| pod.class() == QosClass::System));
@@ -50,12 +61,13 @@ struct Adopted<'a> {
 
 impl Adopted<'_> {
     fn dedicated(&mut self, uid: &PodUid, name: &PodName, demand: &DedicatedDemand, seen: &CpuSet) {
+        let cpus = demand.cpus_on(self.layout.threads);
         let problem = if !seen.is_subset(&self.layout.online) {
             Some("some of them are not online".to_owned())
         } else if !seen.is_disjoint(&self.taken) {
             Some(format!("another dedicated pod has CPUs {}", seen.intersection(&self.taken)))
-        } else if seen.count() != demand.cpus && !(demand.binding == NumaBinding::Exclusive && seen.count() > demand.cpus) {
-            Some(format!("it needs {}", demand.cpus))
+        } else if seen.count() != cpus && !(demand.binding == NumaBinding::Exclusive && seen.count() > cpus) {
+            Some(format!("it needs {cpus}"))
         } else {
             None
         };
@@ -65,14 +77,29 @@ impl Adopted<'_> {
             self.notes.push((subject, Reason::Lifecycle { what }));
             return;
         }
-        let mems = mems_for(&self.layout, demand.binding, seen);
+        let mems = self.layout.mems_for(demand.binding, seen);
+        if demand.binding != NumaBinding::Unbound {
+            self.assignment.nodes.insert(uid.clone(), self.layout.topology.nodes_of(seen));
+        }
         self.put(subject, PoolName::dedicated(uid), Pool { cpus: seen.clone(), mems }, vec![uid]);
+    }
+
+    /// The pool of a bound pod and the node that it is on; `None` when it is on several.
+    fn bound(&mut self, name: &PodName, demand: &BoundDemand, seen: &CpuSet) -> Option<(PoolName, NumaId)> {
+        let nodes = self.layout.topology.nodes_of(seen);
+        if let (1, Some(node)) = (nodes.len(), nodes.first()) {
+            return Some((demand.pool.on_node(node), node));
+        }
+        let what = format!("found on CPUs {seen} of NUMA nodes {nodes}, though it is to be bound to one: its node is chosen anew");
+        self.notes.push((Subject::Pod(name.clone()), Reason::Lifecycle { what }));
+        None
     }
 
     fn pool(&mut self, name: PoolName, seen: &CpuSet, members: Vec<&PodUid>) {
         let cpus = seen.intersection(&self.layout.online).difference(&self.taken);
         if !cpus.is_empty() {
-            let mems = self.layout.memory_nodes.clone();
+            let all = || self.layout.memory_nodes.clone();
+            let mems = name.node_bound().map_or_else(all, |(_, node)| self.layout.mems_near(&NumaSet::of(node)));
             self.put(Subject::Pool(name.clone()), name, Pool { cpus, mems }, members);
         }
     }
@@ -107,6 +134,32 @@ mod tests {
         let (adopted, _) = adopt(&topology, &pods, &observed);
         assert_eq!(adopted, before.assignment);
         assert_eq!(place(&topology, &adopted, &pods, &wanted, &PlacePolicy::default()).moved, 0);
+    }
+
+    #[test]
+    fn bound_pods_are_found_on_their_nodes() {
+        let topology = machine(1, 2, 4, 1);
+        let bound = |name, class| {
+            let mut pod = pod(name, class, 1000);
+            pod.qos.memory.numa_binding = NumaBinding::Bound;
+            pod
+        };
+        let mut pods = by_uid([
+            bound("d", QosClass::Dedicated),
+            bound("r", QosClass::Reclaimed),
+            bound("s", QosClass::Shared),
+            pod("t", QosClass::Shared, 1000),
+            pod("u", QosClass::Reclaimed, 1000),
+        ]);
+        let wanted = demands(&pods, &BTreeMap::new());
+        let before = place(&topology, &Assignment::default(), &pods, &wanted, &PlacePolicy::default());
+        let observed = pods.keys().map(|uid| (uid.clone(), before.assignment.pool_of(uid).unwrap().1.cpus.clone())).collect();
+        assert_eq!(adopt(&topology, &pods, &observed).0, before.assignment);
+        pods.retain(|uid, _| uid.as_str() == "s");
+        let (adopted, notes) = adopt(&topology, &pods, &seen(&[("s", "3-4")]));
+        assert_eq!((adopted, notes.len()), (Assignment::default(), 1));
+        let expected = "found on CPUs 3-4 of NUMA nodes 0-1, though it is to be bound to one: its node is chosen anew";
+        assert_eq!(notes[0].1.to_string(), expected);
     }
 
     #[test]

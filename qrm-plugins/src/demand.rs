@@ -1,12 +1,13 @@
 //! What must be placed: from pods and pool sizes to the demands that the solver works on.
 
-use gleaner_model::{MilliCpu, NumaBinding, NumaPlacement, Pod, PodName, PodUid, PoolName, QosClass};
+use crate::refusal::{Refusal, Rule};
+use gleaner_model::{MilliCpu, NumaBinding, NumaPlacement, Pod, PodName, PodUid, PoolName, QosClass, QosSpec};
 use std::collections::BTreeMap;
 
 /// CPUs that one `dedicated_cores` pod needs for itself, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DedicatedDemand {
-    /// Whole CPUs: the request, rounded up.
+    /// Whole CPUs: the request, rounded up. With `whole_cores` the machine rounds it up to whole cores: [`DedicatedDemand::cpus_on`].
     pub cpus: u32,
     /// The request as the manifest has it.
     pub request: MilliCpu,
@@ -26,32 +27,78 @@ pub struct DedicatedDemand {
     pub name: PodName,
 }
 
+impl DedicatedDemand {
+    /// The CPUs that it gets on a machine whose cores have this many threads: for whole cores a multiple of that.
+    #[must_use]
+    pub fn cpus_on(&self, threads: u32) -> u32 {
+        let unit = if self.whole_cores { threads.max(1) } else { 1 };
+        self.cpus.checked_next_multiple_of(unit).unwrap_or(u32::MAX)
+    }
+}
+
+/// A shared or reclaimed pod that must be on one NUMA node (`numa_binding`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundDemand {
+    /// The pool of which it wants the part on its node: `reclaim` of a reclaimed pod.
+    pub pool: PoolName,
+    /// CPU that it requests; of a reclaimed pod, that it was promised.
+    pub request: MilliCpu,
+    /// Which NUMA nodes it may be on.
+    pub placement: NumaPlacement,
+    /// Whether pods of other classes and pools may be on its NUMA node (`numa_share`).
+    pub numa_share: bool,
+    /// The pod.
+    pub name: PodName,
+}
+
+impl BoundDemand {
+    /// Whether it is a reclaimed pod.
+    #[must_use]
+    pub fn reclaimed(&self) -> bool {
+        self.pool == PoolName::reclaim()
+    }
+}
+
 /// What all pods together need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Demands {
     /// Dedicated pods.
     pub dedicated: BTreeMap<PodUid, DedicatedDemand>,
-    /// Shared pools that have pods, with the CPUs that each wants; at least 1.
+    /// Shared pools that have unbound pods, with the CPUs that each wants; at least 1.
     pub share: BTreeMap<PoolName, u32>,
-    /// How many reclaimed pods live.
+    /// CPU that all unbound shared pods request together.
+    pub share_request: MilliCpu,
+    /// How many unbound reclaimed pods live.
     pub reclaim_pods: usize,
+    /// Shared and reclaimed pods that are bound to one NUMA node. The name of their pool is known when the node is.
+    pub bound: BTreeMap<PodUid, BoundDemand>,
+    /// The sizes of pools that the estimator knows, those on one NUMA node among them.
+    pub sizes: BTreeMap<PoolName, u32>,
     /// Pools of system pods; each with the beginning of the names of the pools to join, `None`: every CPU that is not dedicated.
     pub system: BTreeMap<PoolName, Option<PoolName>>,
-    /// The pool of each pod that is not dedicated.
+    /// The pool of each pod that is neither dedicated nor bound.
     pub members: BTreeMap<PodUid, PoolName>,
     /// Pods whose demand cannot be read, with the cause.
-    pub refused: BTreeMap<PodUid, String>,
+    pub refused: BTreeMap<PodUid, Refusal>,
 }
 
 /// What the pods need. `pool_sizes` are the estimator's; a pool that it does not know yet wants the CPUs that its pods request.
 #[must_use]
 pub fn demands(pods: &BTreeMap<PodUid, Pod>, pool_sizes: &BTreeMap<PoolName, u32>) -> Demands {
-    let mut all = Demands::default();
+    demands_of(pods.iter(), pool_sizes)
+}
+
+/// As [`demands`], of some pods.
+pub(crate) fn demands_of<'a>(pods: impl Iterator<Item = (&'a PodUid, &'a Pod)>, pool_sizes: &BTreeMap<PoolName, u32>) -> Demands {
+    let mut all = Demands { sizes: pool_sizes.clone(), ..Demands::default() };
     let mut requested: BTreeMap<PoolName, MilliCpu> = BTreeMap::new();
     for (uid, pod) in pods {
         match wish(pod) {
             Ok(Wish::Dedicated(demand)) => {
                 all.dedicated.insert(uid.clone(), demand);
+            }
+            Ok(Wish::Bound(demand)) => {
+                all.bound.insert(uid.clone(), demand);
             }
             Ok(Wish::Pool(pool)) => {
                 match pod.class() {
@@ -66,59 +113,94 @@ pub fn demands(pods: &BTreeMap<PodUid, Pod>, pool_sizes: &BTreeMap<PoolName, u32
                 }
                 all.members.insert(uid.clone(), pool);
             }
-            Err(cause) => {
-                all.refused.insert(uid.clone(), cause);
+            Err(refusal) => {
+                all.refused.insert(uid.clone(), refusal);
             }
         }
     }
-    let size = |(pool, request): (PoolName, MilliCpu)| {
-        let cpus = pool_sizes.get(&pool).copied().unwrap_or(request.ceil_cpus());
-        (pool, cpus.max(1))
-    };
-    all.share = requested.into_iter().map(size).collect();
+    all.share_request = requested.values().copied().sum();
+    all.share = requested.into_iter().map(|(pool, request)| (pool.clone(), all.size_of(&pool, request))).collect();
     all
 }
 
-/// What one pod needs: CPUs of its own, or to be in a pool.
+impl Demands {
+    /// The CPUs that a shared pool wants whose pods request this much.
+    pub(crate) fn size_of(&self, pool: &PoolName, request: MilliCpu) -> u32 {
+        self.sizes.get(pool).copied().unwrap_or(request.ceil_cpus()).max(1)
+    }
+}
+
+/// What one pod needs: CPUs of its own, the part of a pool on one NUMA node, or to be in a pool.
 pub(crate) enum Wish {
     Dedicated(DedicatedDemand),
+    Bound(BoundDemand),
     Pool(PoolName),
 }
 
 /// What one pod needs, or why that cannot be told.
-pub(crate) fn wish(pod: &Pod) -> Result<Wish, String> {
-    let named = pod.qos.cpu.pool.as_ref();
-    match (pod.class(), named) {
-        (QosClass::Dedicated, _) => dedicated(pod).map(Wish::Dedicated),
-        (QosClass::Reclaimed, _) => Ok(Wish::Pool(PoolName::reclaim())),
-        (QosClass::Shared, None) => Ok(Wish::Pool(PoolName::share())),
+pub(crate) fn wish(pod: &Pod) -> Result<Wish, Refusal> {
+    wish_of(&pod.qos, requested(pod), &pod.name)
+}
+
+/// The CPU that a pod asks for; of a reclaimed pod the reclaimed CPU.
+pub(crate) fn requested(pod: &Pod) -> MilliCpu {
+    if pod.class() == QosClass::Reclaimed { pod.reclaimed_cpu() } else { pod.cpu_request() }
+}
+
+/// As [`wish`], of a pod of which only this is known.
+pub(crate) fn wish_of(qos: &QosSpec, request: MilliCpu, name: &PodName) -> Result<Wish, Refusal> {
+    match (qos.class, qos.cpu.pool.as_ref()) {
+        (QosClass::Dedicated, _) => dedicated(qos, request, name).map(Wish::Dedicated),
+        (QosClass::Reclaimed, _) => in_pool(qos, PoolName::reclaim(), request, name),
+        (QosClass::Shared, None) => in_pool(qos, PoolName::share(), request, name),
         (QosClass::Shared, Some(pool)) if pool.is_built_in() => {
-            Err(format!("cpuset_pool {pool:?} is a name that Gleaner keeps for itself", pool = pool.as_str()))
+            Err(Refusal::by(Rule::Pool, format!("{:?} is a name that Gleaner keeps for itself", pool.as_str())))
         }
-        (QosClass::Shared, Some(pool)) => Ok(Wish::Pool(pool.clone())),
+        (QosClass::Shared, Some(pool)) => in_pool(qos, pool.clone(), request, name),
         (QosClass::System, prefix) => {
             let name = prefix.map_or_else(|| SYSTEM.to_owned(), |prefix| format!("{SYSTEM}-{prefix}"));
-            name.parse().map(Wish::Pool).map_err(|error| format!("cpuset_pool: {error}"))
+            name.parse().map(Wish::Pool).map_err(|error| Refusal::by(Rule::Pool, format!("{error}")))
         }
     }
 }
 
-fn dedicated(pod: &Pod) -> Result<DedicatedDemand, String> {
-    let request = pod.cpu_request();
-    if request.is_zero() {
-        return Err("a dedicated_cores pod must request CPU, but requests none".to_owned());
+fn in_pool(qos: &QosSpec, pool: PoolName, request: MilliCpu, name: &PodName) -> Result<Wish, Refusal> {
+    if qos.memory.numa_binding == NumaBinding::Unbound {
+        return Ok(Wish::Pool(pool));
     }
-    let cpu = &pod.qos.cpu;
+    if pool.as_str().len() + PoolName::NODE_SUFFIX > PoolName::LONGEST {
+        return Err(Refusal::by(
+            Rule::Pool,
+            format!("with numa_binding a name has at most {} bytes", PoolName::LONGEST - PoolName::NODE_SUFFIX),
+        ));
+    }
+    let (class, placement) = (qos.class, qos.cpu.placement.clone());
+    match &placement {
+        NumaPlacement::Number(number) if *number != 1 => {
+            Err(Refusal::by(Rule::NumaNumber, format!("asks for {number} NUMA nodes, but a {class} pod with numa_binding is on one")))
+        }
+        NumaPlacement::Ids(ids) if ids.len() != 1 => {
+            Err(Refusal::by(Rule::NumaIds, format!("asks for NUMA nodes {ids}, but a {class} pod with numa_binding is on one")))
+        }
+        _ => Ok(Wish::Bound(BoundDemand { pool, request, placement, numa_share: qos.cpu.numa_share, name: name.clone() })),
+    }
+}
+
+fn dedicated(qos: &QosSpec, request: MilliCpu, name: &PodName) -> Result<DedicatedDemand, Refusal> {
+    if request.is_zero() {
+        return Err(Refusal::by(Rule::BadRequest, "a dedicated_cores pod must request CPU, but requests none"));
+    }
+    let cpu = &qos.cpu;
     Ok(DedicatedDemand {
         cpus: request.ceil_cpus(),
         request,
-        binding: pod.qos.memory.numa_binding,
+        binding: qos.memory.numa_binding,
         placement: cpu.placement.clone(),
         whole_cores: cpu.full_pcpus_pairing,
         numa_share: cpu.numa_share,
         align_by_socket: cpu.align_by_socket,
         distribute_evenly: cpu.distribute_evenly_across_numa,
-        name: pod.name.clone(),
+        name: name.clone(),
     })
 }
 
@@ -140,7 +222,7 @@ mod tests {
     fn a_dedicated_pod_without_a_request_is_refused() {
         let all = demands(&by_uid([pod("d", QosClass::Dedicated, 0)]), &BTreeMap::new());
         assert!(all.dedicated.is_empty(), "{all:?}");
-        assert!(all.refused.values().all(|cause| cause.contains("requests none")) && all.refused.len() == 1, "{all:?}");
+        assert!(all.refused.values().all(|refusal| refusal.cause.contains("requests none")) && all.refused.len() == 1, "{all:?}");
     }
 
     #[test]
@@ -156,7 +238,7 @@ mod tests {
 
     #[test]
     fn names_of_gleaners_own_pools_are_refused() {
-        for name in ["reserve", "reclaim", "system", "system-x", "dedicated-x"] {
+        for name in ["reserve", "interrupt", "reclaim", "system", "system-x", "dedicated-x", "share-NUMA0"] {
             let all = demands(&by_uid([with_pool(pod("a", QosClass::Shared, 1000), name)]), &BTreeMap::new());
             assert!(all.refused.len() == 1 && all.share.is_empty(), "{name}: {all:?}");
         }

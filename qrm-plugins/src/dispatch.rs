@@ -2,7 +2,7 @@
 //! asks for nothing is answered, and a change is whole or none.
 
 use crate::ledger::Ledger;
-use crate::plugin::{Allocatable, Allocations, ContainerAllocation, ContainerType, Context, Parsed, Request, ResourcePlugin};
+use crate::plugin::{Allocatable, Allocations, ContainerAllocation, ContainerType, Context, Decisions, Parsed, Request, ResourcePlugin};
 use crate::{Hints, Refusal, Rule};
 use gleaner_model::{ContainerName, PodUid, QosConfig, QosSpec};
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Plugins {
         qos: &QosConfig,
     ) -> Result<Hints, Refusal> {
         let plugin = self.of(resource)?;
-        let spec = spec(request, qos, context)?;
+        let spec = spec(request, qos)?;
         if !is_placed(request.kind) {
             return Ok(Hints::NoPreference);
         }
@@ -61,15 +61,15 @@ impl Plugins {
         ledger: &mut Ledger,
         request: &Request,
         qos: &QosConfig,
-    ) -> Result<ContainerAllocation, Refusal> {
+    ) -> Result<(ContainerAllocation, Decisions), Refusal> {
         let plugin = self.of(resource)?;
-        let spec = spec(request, qos, context)?;
+        let spec = spec(request, qos)?;
         if !is_placed(request.kind) {
-            return Ok(ContainerAllocation::new());
+            return Ok(Default::default());
         }
         let asked = Parsed { request, qos: &spec };
-        ledger.transact(&request.pod.uid, |ledger| plugin.allocate(context, ledger, &asked))?;
-        Ok(plugin.allocation(context, ledger, &request.pod.uid, &request.container))
+        let decisions = ledger.transact(&request.pod.uid, |ledger| plugin.allocate(context, ledger, &asked))?;
+        Ok((plugin.allocation(context, ledger, &request.pod.uid, &request.container), decisions))
     }
 
     /// Takes a pod out of the ledger; whether it was in it.
@@ -125,7 +125,7 @@ fn is_placed(kind: ContainerType) -> bool {
     matches!(kind, ContainerType::Main | ContainerType::Sidecar)
 }
 
-fn spec(request: &Request, config: &QosConfig, _context: &Context<'_>) -> Result<QosSpec, Refusal> {
+fn spec(request: &Request, config: &QosConfig) -> Result<QosSpec, Refusal> {
     QosSpec::parse(&request.pod.annotations, config).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Refusal::by(Rule::BadRequest, lines.join("; "))

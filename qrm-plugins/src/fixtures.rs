@@ -31,6 +31,8 @@ pub(crate) fn pod(name: &str, class: QosClass, milli: u64) -> Pod {
         memory: Requirement::default(),
         reclaimed_cpu: amount.filter(|_| reclaimed),
         reclaimed_memory: None,
+        hugepages: BTreeMap::new(),
+        extended: BTreeMap::new(),
     };
     Pod {
         uid: uid(name),

@@ -5,11 +5,15 @@
 //! container's cgroup on every update, and the kernel refuses that where the cgroup is idle.
 
 mod memory;
+mod moving;
+mod oom;
 
+use crate::memory::MemRules;
 use gleaner_model::{
-    Assignment, Bytes, CgroupPath, Container, ContainerKind, ContainerName, CpuMax, CpuShares, KnobValue, MilliCpu, Permille, Plan, Pod,
-    PodUid, Pool, PoolName, QosClass, Reason, Subject, Topology,
+    Assignment, Bytes, CgroupPath, Container, ContainerKind, ContainerName, CpuMax, CpuSet, CpuShares, KnobValue, MilliCpu, NumaId,
+    OomScoreAdj, Permille, Plan, Pod, PodUid, Pool, PoolName, QosClass, Reason, Subject, Topology,
 };
+pub use moving::{MemsHeld, pace_mems};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,12 +27,15 @@ pub struct PodCgroups {
 }
 
 /// What there is for all reclaimed pods together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Supply {
     /// CPU time.
     pub cpu: MilliCpu,
     /// Memory.
     pub memory: Bytes,
+    /// The part of the memory that is on each NUMA node; empty: not known by node, as long as the estimator tells only of the whole node. Of a node that is missing nothing is known, so nothing is
+    /// there.
+    pub memory_by_node: BTreeMap<NumaId, Bytes>,
 }
 
 /// How hard reclaimed pods are held.
@@ -41,6 +48,8 @@ pub struct KnobPolicy {
     pub memory_high: Permille,
     /// Memory below which a reclaimed pod is never slowed down, unless it was promised less.
     pub memory_floor: Bytes,
+    /// Memory that moves between NUMA nodes in one tick at most, when containers change their nodes.
+    pub migration_per_tick: Bytes,
     /// The cgroup that all pods live below, such as `/kubepods`. The kernel grants a cgroup no more protection than its ancestors have, so
     /// with this given the ancestors up to it get the sum; without, memory protection of pods is only what their parents happen to have.
     #[serde(skip)]
@@ -49,7 +58,13 @@ pub struct KnobPolicy {
 
 impl Default for KnobPolicy {
     fn default() -> Self {
-        Self { squeeze_floor: MilliCpu::new(10), memory_high: Permille::new(900), memory_floor: Bytes::new(16 << 20), pod_root: None }
+        Self {
+            squeeze_floor: MilliCpu::new(10),
+            memory_high: Permille::new(900),
+            memory_floor: Bytes::new(16 << 20),
+            migration_per_tick: Bytes::new(1 << 30),
+            pod_root: None,
+        }
     }
 }
 
@@ -63,6 +78,9 @@ impl KnobPolicy {
         }
         if self.memory_high.get() == 0 || self.memory_high.get() > 1000 {
             problems.push(format!("memoryHigh: {} is not above 0% and at most 100%", self.memory_high));
+        }
+        if self.migration_per_tick.is_zero() {
+            problems.push("migrationPerTick: 0 would keep memory where it is; at least one byte".to_owned());
         }
         problems
     }
@@ -91,14 +109,21 @@ impl Target<'_> {
     }
 }
 
-/// What all reclaimed pods were promised.
-struct Promises {
-    cpu: MilliCpu,
-    memory: Bytes,
+/// What is the same for all pods of a plan.
+struct Common<'a> {
+    /// The CPUs of each pool that are there: the kernel refuses a set with any other, and an assignment may be older than the topology.
+    cpus: BTreeMap<&'a PoolName, CpuSet>,
+    rules: MemRules<'a>,
+    /// The CPU that all reclaimed pods were promised.
+    promised_cpu: MilliCpu,
+    lent: memory::Lent,
+    supply: &'a Supply,
+    oom: &'a BTreeMap<PodUid, OomScoreAdj>,
+    policy: &'a KnobPolicy,
 }
 
 /// The desired value of every knob of the pods whose cgroups are known. Where a pod asks for nothing and nothing has to be enforced, the
-/// plan has no opinion and the knob stays as it is.
+/// plan has no opinion and the knob stays as it is. `oom` has the scores of the pods that are to have one.
 #[must_use]
 pub fn knobs(
     topology: &Topology,
@@ -106,45 +131,48 @@ pub fn knobs(
     cgroups: &BTreeMap<PodUid, PodCgroups>,
     assignment: &Assignment,
     supply: &Supply,
+    oom: &BTreeMap<PodUid, OomScoreAdj>,
     policy: &KnobPolicy,
 ) -> Plan {
-    let reclaimed = || pods.values().filter(|pod| pod.class() == QosClass::Reclaimed);
-    let online = online(topology, assignment);
-    let promises = Promises { cpu: reclaimed().map(Pod::reclaimed_cpu).sum(), memory: reclaimed().map(Pod::reclaimed_memory).sum() };
+    let online = topology.cpus();
+    let rules = MemRules::new(topology, pods, assignment);
+    let common = Common {
+        cpus: assignment.pools.iter().map(|(name, pool)| (name, pool.cpus.intersection(&online))).collect(),
+        promised_cpu: pods.values().filter(|pod| pod.class() == QosClass::Reclaimed).map(Pod::reclaimed_cpu).sum(),
+        lent: memory::Lent::new(pods, &rules, supply),
+        rules,
+        supply,
+        oom,
+        policy,
+    };
     let known = pods.iter().filter_map(|(uid, pod)| Some((uid, pod, cgroups.get(uid)?)));
     let targets: Vec<Target<'_>> = known.map(|(uid, pod, cgroups)| Target { pod, cgroups, pool: assignment.pool_of(uid) }).collect();
-    let parts = targets.iter().map(|target| of_pod(target, &online, &promises, supply, policy));
+    let parts = targets.iter().map(|target| of_pod(target, &common));
     // The ancestors last: their sum is right, should one of them be a pod's cgroup too.
     Plan::of_parts(parts.chain(std::iter::once(memory::protect_ancestors(&targets, policy))))
 }
 
 /// The knobs of one pod.
-fn of_pod(target: &Target<'_>, online: &BTreeMap<&PoolName, Pool>, promises: &Promises, supply: &Supply, policy: &KnobPolicy) -> Plan {
+fn of_pod(target: &Target<'_>, common: &Common<'_>) -> Plan {
     let mut plan = Plan::new();
-    cpusets(&mut plan, online, target);
+    cpusets(&mut plan, target, common);
     if target.pod.class() == QosClass::Reclaimed {
-        squeeze(&mut plan, target, promises, supply, policy);
-        memory::bound(&mut plan, target, promises, supply, policy);
+        squeeze(&mut plan, target, common);
+        memory::bound(&mut plan, target, common);
     } else {
         weights(&mut plan, target);
         limits(&mut plan, target);
         memory::limits(&mut plan, target);
         memory::protect(&mut plan, target);
     }
+    oom::scores(&mut plan, target, common.oom);
     plan
 }
 
-/// Of each pool the CPUs and memory nodes that are there: the kernel refuses a set with any other, and an assignment may be older than the
-/// topology.
-fn online<'a>(topology: &Topology, assignment: &'a Assignment) -> BTreeMap<&'a PoolName, Pool> {
-    let (cpus, mems) = (topology.cpus(), topology.memory_nodes());
-    let part = |pool: &Pool| Pool { cpus: pool.cpus.intersection(&cpus), mems: pool.mems.intersection(&mems) };
-    assignment.pools.iter().map(|(name, pool)| (name, part(pool))).collect()
-}
-
-/// The CPUs and memory nodes of a pod's pool on its containers.
-fn cpusets(plan: &mut Plan, online: &BTreeMap<&PoolName, Pool>, target: &Target<'_>) {
-    let Some((name, Pool { cpus, mems })) = target.pool.and_then(|(name, _)| Some((name, online.get(name)?))) else { return };
+/// The CPUs of a pod's pool and the memory nodes that it may use, on its containers.
+fn cpusets(plan: &mut Plan, target: &Target<'_>, common: &Common<'_>) {
+    let Some((name, cpus)) = target.pool.and_then(|(name, _)| Some((name, common.cpus.get(name)?))) else { return };
+    let mems = common.rules.of(target.pod);
     let reason = Reason::Joined { class: target.pod.class(), pool: name.clone(), cpus: cpus.clone() };
     for cgroup in target.cgroups.containers.values() {
         if !cpus.is_empty() {
@@ -200,18 +228,20 @@ fn pod_limit<T: Copy + Ord>(pod: &Pod, plus: impl Fn(T, T) -> T, of: impl Fn(&Co
 
 /// The idle class and a quota on the pod of reclaimed containers, the least weight on the containers. The pod has no weight: the kernel
 /// refuses one on an idle cgroup.
-fn squeeze(plan: &mut Plan, target: &Target<'_>, promises: &Promises, supply: &Supply, policy: &KnobPolicy) {
-    let pod = &target.cgroups.pod;
+fn squeeze(plan: &mut Plan, target: &Target<'_>, common: &Common<'_>) {
+    let (pod, supply, promised_all) = (&target.cgroups.pod, common.supply.cpu, common.promised_cpu);
     target.set(plan, pod, KnobValue::Idle(true), &Reason::IdleClass);
     let promised = target.pod.reclaimed_cpu();
-    let part = if promises.cpu > supply.cpu { promised.scaled(supply.cpu.get(), promises.cpu.get()) } else { promised };
-    let given = part.max(policy.squeeze_floor);
-    let reason = Reason::Quota { promised, promised_all: promises.cpu, supply: supply.cpu, given };
+    let part = if promised_all > supply { promised.scaled(supply.get(), promised_all.get()) } else { promised };
+    let given = part.max(common.policy.squeeze_floor);
+    let reason = Reason::Quota { promised, promised_all, supply, given };
     target.set(plan, pod, KnobValue::CpuMax(CpuMax::for_limit(given)), &reason);
     for (_, cgroup) in target.containers() {
         target.set(plan, cgroup, KnobValue::Shares(CpuShares::MIN), &Reason::Weight { request: MilliCpu::ZERO });
     }
 }
 
+#[cfg(test)]
+mod memory_tests;
 #[cfg(test)]
 mod tests;

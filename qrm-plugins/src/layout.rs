@@ -1,5 +1,9 @@
 //! The topology, prepared for many questions in one solution.
 
+mod units;
+
+pub(crate) use units::{Level, Unit};
+
 use gleaner_model::{CacheId, CoreId, CpuId, CpuSet, Id, NumaBinding, NumaId, NumaSet, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +26,10 @@ pub(crate) struct Layout<'a> {
     pub(crate) threads: u32,
     /// Nodes that have memory.
     pub(crate) memory_nodes: NumaSet,
+    /// The kinds of groups, each inside one of the kind before it.
+    pub(crate) levels: [Level; 3],
+    /// All cores by the groups that they are in.
+    pub(crate) units: Vec<Unit>,
     cores: BTreeMap<CoreId, CpuSet>,
     caches: BTreeMap<CacheId, CpuSet>,
 }
@@ -30,15 +38,24 @@ impl<'a> Layout<'a> {
     pub(crate) fn new(topology: &'a Topology) -> Self {
         let nodes = topology.nodes().filter(|(_, node)| !node.cpus.is_empty()).map(|(id, node)| (id, node.cpus.clone())).collect();
         let cores = topology.cores();
+        let infos = units::infos(topology);
+        let levels = units::levels(&infos);
         Self {
             topology,
             online: topology.cpus(),
             nodes,
             threads: cores.values().map(CpuSet::count).max().unwrap_or(1),
             memory_nodes: topology.memory_nodes(),
+            levels,
+            units: units::units(&infos, &levels),
             cores,
             caches: topology.l3_groups(),
         }
+    }
+
+    /// All online threads of a core.
+    pub(crate) fn core(&self, id: CoreId) -> Option<&CpuSet> {
+        self.cores.get(&id)
     }
 
     /// The cores that these CPUs are on, in the order of their ids.
@@ -92,21 +109,47 @@ impl<'a> Layout<'a> {
         self.nodes.iter().filter(|(id, _)| nodes.contains(**id)).fold(CpuSet::new(), |all, (_, cpus)| all.union(cpus))
     }
 
-    /// The distance between two nodes; nodes of a machine that tells no distances are all alike.
+    /// The memory nodes of a pool on these CPUs whose pod is bound so. A bound pod has the memory of its nodes; any other has all memory as far
+    /// as its pool is concerned. [`crate::mems`] takes from that what others have for themselves.
+    pub(crate) fn mems_for(&self, binding: NumaBinding, cpus: &CpuSet) -> NumaSet {
+        match binding {
+            NumaBinding::Unbound => self.memory_nodes.clone(),
+            NumaBinding::Bound | NumaBinding::Exclusive => self.mems_near(&self.topology.nodes_of(cpus)),
+        }
+    }
+
+    /// The memory of these nodes; of a node without memory that of the nearest one with.
+    pub(crate) fn mems_near(&self, nodes: &NumaSet) -> NumaSet {
+        mems_near(self.topology, &self.memory_nodes, nodes)
+    }
+
+    /// The distance between two nodes.
     pub(crate) fn distance(&self, from: NumaId, to: NumaId) -> u32 {
-        self.topology.distance(from, to).unwrap_or(if from == to { 10 } else { 20 })
+        distance(self.topology, from, to)
+    }
+
+    /// Whether all cores have the same number of online threads.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.cores.values().all(|core| core.count() == self.threads)
+    }
+
+    /// CPUs among these of cores that are wholly among them.
+    pub(crate) fn in_whole_cores(&self, cpus: &CpuSet) -> u32 {
+        self.cores_of(cpus).iter().filter(|core| core.part.count() == core.all.count()).map(|core| core.part.count()).sum()
     }
 }
 
-/// The memory nodes for a pod on these CPUs. A bound pod has the memory of its nodes, of a node without memory that of the nearest one
-/// with; any other pod has all memory, since its threads may run far from where its memory was first touched.
-pub(crate) fn mems_for(layout: &Layout<'_>, binding: NumaBinding, cpus: &CpuSet) -> NumaSet {
-    let with_memory = &layout.memory_nodes;
-    if binding == NumaBinding::Unbound {
-        return with_memory.clone();
-    }
+/// The distance between two nodes; nodes of a machine that tells no distances are all alike.
+pub(crate) fn distance(topology: &Topology, from: NumaId, to: NumaId) -> u32 {
+    topology.distance(from, to).unwrap_or(if from == to { 10 } else { 20 })
+}
+
+/// The memory of these nodes, of which some have memory; of a node without that of the nearest one with. A node that is not there has none.
+pub(crate) fn mems_near(topology: &Topology, with_memory: &NumaSet, nodes: &NumaSet) -> NumaSet {
     let nearest = |node: NumaId| {
-        if with_memory.contains(node) { Some(node) } else { with_memory.iter().min_by_key(|m| (layout.distance(node, *m), m.index())) }
+        topology.node(node)?;
+        let near = || with_memory.iter().min_by_key(|other| (distance(topology, node, *other), other.index()));
+        if with_memory.contains(node) { Some(node) } else { near() }
     };
-    layout.topology.nodes_of(cpus).iter().filter_map(nearest).collect()
+    nodes.iter().filter_map(nearest).collect()
 }

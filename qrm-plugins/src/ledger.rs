@@ -7,7 +7,6 @@ pub use entry::{Claim, Entry, Held};
 pub use record::{Pools, RECORD_VERSION, Record};
 
 use crate::plugin::{ContainerType, Parsed};
-use crate::refusal::Refusal;
 use gleaner_model::{Assignment, ContainerName, NumaSet, Pod, PodUid, PoolName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ impl Ledger {
     ///
     /// # Errors
     /// What `change` fails with.
-    pub fn transact<T>(&mut self, pod: &PodUid, change: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    pub fn transact<T, E>(&mut self, pod: &PodUid, change: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let before = (self.entries.get(pod).cloned(), self.pods.get(pod).cloned(), Arc::clone(&self.assignment));
         let outcome = change(self);
         if outcome.is_err() {
@@ -47,7 +46,9 @@ impl Ledger {
         entry.qos.clone_from(asked.qos);
         let held = entry.containers.entry(asked.request.container.clone()).or_insert_with(|| Held::of(asked.request));
         held.claims.insert(resource.to_owned(), claim);
-        self.pods.insert(uid.clone(), entry.pod());
+        if entry.stands() {
+            self.pods.insert(uid.clone(), entry.pod());
+        }
     }
 
     /// Takes a pod out, with all that its containers claim. The CPUs that it had are given out anew at the next placement.
@@ -76,7 +77,7 @@ impl Ledger {
         }
     }
 
-    /// The pods as solvers see them.
+    /// The pods as solvers see them. One whose containers follow the main one is seen when that has come.
     #[must_use]
     pub fn pods(&self) -> &BTreeMap<PodUid, Pod> {
         &self.pods

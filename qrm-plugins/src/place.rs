@@ -6,20 +6,34 @@
 //! 3. move the fewest: what is given already stays, what must be taken is taken from reclaim before share;
 //! 4. balance: the tightest place that fits, so that large holes stay large; then the lowest number.
 //!
-//! Alignment never moves what runs: an unchanged input changes nothing, and the outcome used as the next start is its own outcome.
+//! Alignment never moves what runs: an unchanged input changes nothing, and the outcome used as the next start is its own outcome. A pod
+//! that is refused changes nothing for the others, and a pod that runs keeps what it has when it asks for what cannot be had.
 
+mod areas;
+mod bound;
+mod company;
+mod context;
 mod dedicated;
-mod nodes;
+mod finish;
+mod hold;
 mod policy;
+mod reclaim;
+mod rehearsal;
 mod reserve;
 mod share;
 
 use crate::demand::Demands;
-use crate::layout::{Layout, mems_for};
+use crate::layout::Layout;
+use crate::refusal::Refusal;
+use bound::{Admission, Bound};
+pub(crate) use company::{Company, closed, kept_alone};
+pub(crate) use context::Context;
 use dedicated::Dedicated;
-use gleaner_model::{Assignment, CpuSet, Pod, PodUid, Pool, PoolName, Reason, Subject, Topology};
-pub use policy::{PlacePolicy, ReserveRule};
+use gleaner_model::{Assignment, CpuSet, Pod, PodUid, PoolName, Reason, Subject, Topology};
+pub use policy::{HintPreference, PlacePolicy, ReserveRule};
+pub(crate) use rehearsal::{BoundRehearsal, DedicatedRehearsal, Others};
 use share::Given;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Where everything goes, and what changed.
@@ -27,8 +41,13 @@ use std::collections::BTreeMap;
 pub struct Placement {
     /// Pools and their members.
     pub assignment: Assignment,
-    /// Pods that get nothing, each with a [`Reason::Refused`].
+    /// Pods that get nothing, with the rule that stopped each. Never a pod that runs and still can have what it has.
+    pub refusals: BTreeMap<PodUid, Refusal>,
+    /// The refusals as [`Reason::Refused`].
     pub refused: BTreeMap<PodUid, Reason>,
+    /// Pods that run and ask for what cannot be had (another size, class or binding), each with a [`Reason::Refused`]. They keep what they
+    /// have, whole.
+    pub unresized: BTreeMap<PodUid, Reason>,
     /// What changed against the assignment before: pools cut anew, pods that joined one. A refusal is repeated as long as it lasts, since
     /// an assignment does not remember it.
     pub decisions: Vec<(Subject, Reason)>,
@@ -39,37 +58,24 @@ pub struct Placement {
 /// The reserved CPUs that a policy gives on this machine.
 #[must_use]
 pub fn reserved(topology: &Topology, policy: &PlacePolicy) -> CpuSet {
-    reserve::reserve(&Layout::new(topology), &policy.reserve)
+    reserve::kept(&Layout::new(topology), policy).reserve
 }
 
-/// Everything that the steps of one solution share.
-struct Context<'a> {
-    layout: Layout<'a>,
-    current: &'a Assignment,
-    demands: &'a Demands,
-    policy: &'a PlacePolicy,
-    reserve: CpuSet,
-    /// CPUs that shared pools with pods have now.
-    shared: CpuSet,
+/// Whether the pool is that of reclaimed pods, or the part of it on one node.
+pub(crate) fn is_reclaim(pool: &PoolName) -> bool {
+    pool.as_str().starts_with("reclaim")
+        && (pool.as_str() == "reclaim" || pool.node_bound().is_some_and(|(of, _)| of.as_str() == "reclaim"))
 }
 
-impl Context<'_> {
-    /// Whether reclaimed pods need CPUs that no shared pool has.
-    fn reclaim_needs_own(&self) -> bool {
-        self.demands.reclaim_pods > 0 && !self.policy.overlap_share
-    }
-
-    /// CPUs that dedicated pods must leave to the others that live.
-    fn floor(&self) -> u32 {
-        let pools = u32::try_from(self.demands.share.len()).unwrap_or(u32::MAX);
-        let reclaim = self.reclaim_needs_own() || (self.demands.reclaim_pods > 0 && pools == 0);
-        let others = pools.saturating_mul(self.policy.min_share_cpus.max(1)).saturating_add(u32::from(reclaim));
-        let system = !self.demands.system.is_empty() && self.reserve.is_empty();
-        others.max(u32::from(system))
-    }
+/// One solution.
+struct Solution<'a> {
+    pools: BTreeMap<PoolName, Given>,
+    dedicated: Dedicated,
+    bound: Bound<'a>,
 }
 
-/// Places what the pods demand, starting from what they have now. Never panics; what cannot be satisfied is refused with its cause.
+/// Places what the pods demand, starting from what they have now: CPUs of `current.pools`, and for pods with `numa_binding` the NUMA nodes
+/// that were chosen in `current.nodes`. Never panics; what cannot be satisfied is refused with its cause.
 #[must_use]
 pub fn place(
     topology: &Topology,
@@ -79,27 +85,92 @@ pub fn place(
     policy: &PlacePolicy,
 ) -> Placement {
     let layout = Layout::new(topology);
-    let reserve = reserve::reserve(&layout, &policy.reserve);
-    let shared = demands.share.keys().fold(CpuSet::new(), |all, pool| all.union(&current.cpus_of(pool)));
-    let context = Context { layout, current, demands, policy, reserve, shared };
-    let dedicated = dedicated::place(&context);
-    let open = dedicated.open(&context);
-    let pools = pools(&context, &dedicated, &open);
-    finish(&context, pods, pools, dedicated)
+    let mut demands = Cow::Borrowed(demands);
+    let mut held: BTreeMap<PodUid, Refusal> = BTreeMap::new();
+    loop {
+        let context = Context::new(&layout, current, pods, &demands, policy);
+        let solution = solve(&context);
+        let refusals = finish::refusals(&context, &solution);
+        let mut again = false;
+        let mut kept = None;
+        for (uid, refusal) in &refusals {
+            let Some(pod) = pods.get(uid).filter(|_| !held.contains_key(uid) && current.members.contains_key(uid)) else { continue };
+            if hold::hold(kept.get_or_insert_with(|| demands.as_ref().clone()), current, pod) {
+                held.insert(uid.clone(), refusal.clone());
+                again = true;
+            }
+        }
+        match kept.filter(|_| again) {
+            Some(kept) => demands = Cow::Owned(kept),
+            None => {
+                let placed = finish::finish(&context, pods, solution, refusals, held);
+                return retell(&layout, pods, &demands, policy, current, placed);
+            }
+        }
+    }
 }
 
-/// Every pool that has CPUs. Pools never are without.
-fn pools(context: &Context<'_>, dedicated: &Dedicated, open: &CpuSet) -> BTreeMap<PoolName, Given> {
-    let mut pools = share::place(context, open, &dedicated.cpus());
-    if let Some(given) = reclaim(context, open, &pools) {
-        pools.insert(PoolName::reclaim(), given);
+/// Gives refused pods the cause that they would be told next time: who else was placed may count by now. So it does not change by itself.
+fn retell(
+    layout: &Layout<'_>,
+    pods: &BTreeMap<PodUid, Pod>,
+    demands: &Demands,
+    policy: &PlacePolicy,
+    current: &Assignment,
+    mut placed: Placement,
+) -> Placement {
+    if placed.refusals.is_empty() || placed.assignment == *current {
+        return placed;
     }
+    let context = Context::new(layout, &placed.assignment, pods, demands, policy);
+    let refusals = finish::refusals(&context, &solve(&context));
+    for (uid, refusal) in &mut placed.refusals {
+        let Some(newer) = refusals.get(uid).filter(|newer| *newer != refusal) else { continue };
+        let reason = Reason::Refused { cause: newer.to_string() };
+        let older = placed.refused.insert(uid.clone(), reason.clone());
+        let name = pods.get(uid).map(|pod| Subject::Pod(pod.name.clone()));
+        for (of, told) in &mut placed.decisions {
+            if Some(&*of) == name.as_ref() && older.as_ref().is_some_and(|older| told == older) {
+                told.clone_from(&reason);
+            }
+        }
+        *refusal = newer.clone();
+    }
+    placed
+}
+
+fn solve<'a>(context: &'a Context<'a>) -> Solution<'a> {
+    let dedicated = dedicated::place(context, None);
+    let open = dedicated.open(context);
+    let held = dedicated.cpus();
+    let mut bound = Admission::of_all(context, &dedicated, &open).bound;
+    let reclaim = reclaim::settle(context, &open, &dedicated, &mut bound);
+    let areas = areas::areas(context, &open.difference(&reclaim.seeds), &bound, &held);
+    let mut pools = BTreeMap::new();
+    for area in areas {
+        pools.extend(share::divide(context, &area, &held, reclaim.takes_rest));
+    }
+    pools.extend(reclaim.pools(context, &open, &pools));
     pools.insert(PoolName::reserve(), (context.reserve.clone(), "kept for the system".to_owned()));
-    let all = open.union(&context.reserve);
-    let system = context.demands.system.iter().map(|(name, prefix)| {
+    let system = system(context, &pools, &open.union(&context.reserve));
+    pools.extend(system);
+    pools.insert(PoolName::interrupt(), (context.interrupt.clone(), "kept for interrupts".to_owned()));
+    for (uid, cpus) in &dedicated.given {
+        // The rule is put in words only where it is told.
+        pools.insert(PoolName::dedicated(uid), (cpus.clone(), String::new()));
+    }
+    // Pools never are without CPUs.
+    pools.retain(|_, (cpus, _)| !cpus.is_empty());
+    Solution { pools, dedicated, bound }
+}
+
+/// The pools of system pods, which join others.
+fn system(context: &Context<'_>, pools: &BTreeMap<PoolName, Given>, all: &CpuSet) -> Vec<(PoolName, Given)> {
+    let pool = |(name, prefix): (&PoolName, &Option<PoolName>)| {
         let joined = prefix.as_ref().map(|prefix| {
             let named = pools.iter().filter(|(pool, _)| pool.as_str().starts_with(prefix.as_str()));
-            named.fold(CpuSet::new(), |all, (_, (cpus, _))| all.union(cpus))
+            // What dedicated pods lend is lent to reclaimed pods alone.
+            named.fold(CpuSet::new(), |cpus, (_, (more, _))| cpus.union(more)).intersection(all)
         });
         let given = match (prefix, joined) {
             (Some(prefix), Some(cpus)) if !cpus.is_empty() => (cpus, format!("the CPUs of pools whose names begin with {prefix}")),
@@ -107,79 +178,8 @@ fn pools(context: &Context<'_>, dedicated: &Dedicated, open: &CpuSet) -> BTreeMa
             (None, _) => (all.clone(), "all CPUs that are not dedicated".to_owned()),
         };
         (name.clone(), given)
-    });
-    let system: Vec<_> = system.collect();
-    pools.extend(system);
-    for (uid, cpus) in &dedicated.given {
-        let rule = context.demands.dedicated.get(uid).map_or_else(String::new, |demand| dedicated::rule(context, demand, cpus));
-        pools.insert(PoolName::dedicated(uid), (cpus.clone(), rule));
-    }
-    pools.retain(|_, (cpus, _)| !cpus.is_empty());
-    pools
-}
-
-/// The reclaim pool: what the others leave, or what shared pools have where overlap is allowed.
-fn reclaim(context: &Context<'_>, open: &CpuSet, shares: &BTreeMap<PoolName, Given>) -> Option<Given> {
-    let shared = shares.values().fold(CpuSet::new(), |all, (cpus, _)| all.union(cpus));
-    let (cpus, rule) = if context.policy.overlap_share && !shared.is_empty() {
-        (shared, "the CPUs of all shared pools")
-    } else {
-        (open.difference(&shared), "what the others leave")
     };
-    (!cpus.is_empty()).then(|| (cpus, rule.to_owned()))
-}
-
-/// Puts the assignment together and says what is new in it.
-fn finish(context: &Context<'_>, pods: &BTreeMap<PodUid, Pod>, pools: BTreeMap<PoolName, Given>, dedicated: Dedicated) -> Placement {
-    let Context { layout, current, demands, .. } = context;
-    let owners: BTreeMap<PoolName, (&PodUid, &crate::DedicatedDemand)> =
-        demands.dedicated.iter().map(|(uid, demand)| (PoolName::dedicated(uid), (uid, demand))).collect();
-    let mut assignment = Assignment::default();
-    let mut decisions = Vec::new();
-    let mut total = 0;
-    for (name, (cpus, rule)) in pools {
-        let owner = owners.get(&name);
-        let mems = owner.map_or_else(|| layout.memory_nodes.clone(), |(_, demand)| mems_for(layout, demand.binding, &cpus));
-        let pool = Pool { cpus, mems };
-        let moved = pool.cpus.difference(&current.cpus_of(&name)).count();
-        total += if demands.system.contains_key(&name) { 0 } else { moved };
-        if current.pools.get(&name) != Some(&pool) {
-            let subject = owner.map_or_else(|| Subject::Pool(name.clone()), |(_, demand)| Subject::Pod(demand.name.clone()));
-            decisions.push((subject, Reason::Placed { cpus: pool.cpus.clone(), mems: pool.mems.clone(), moved, rule }));
-        }
-        if let Some((uid, _)) = owner {
-            assignment.members.insert((*uid).clone(), name.clone());
-        }
-        assignment.pools.insert(name, pool);
-    }
-    let mut causes = demands.refused.clone();
-    causes.extend(dedicated.refused);
-    for (uid, name) in &demands.members {
-        if let Some(pool) = assignment.pools.get(name) {
-            if let (false, Some(pod)) = (current.members.get(uid) == Some(name), pods.get(uid)) {
-                let joined = Reason::Joined { class: pod.class(), pool: name.clone(), cpus: pool.cpus.clone() };
-                decisions.push((Subject::Pod(pod.name.clone()), joined));
-            }
-            assignment.members.insert(uid.clone(), name.clone());
-        } else {
-            causes.insert(uid.clone(), without_pool(context, &assignment, name));
-        }
-    }
-    let refused: BTreeMap<PodUid, Reason> = causes.into_iter().map(|(uid, cause)| (uid, Reason::Refused { cause })).collect();
-    decisions.extend(refused.iter().filter_map(|(uid, reason)| Some((Subject::Pod(pods.get(uid)?.name.clone()), reason.clone()))));
-    Placement { assignment, refused, decisions, moved: total }
-}
-
-/// Why a pool has no CPUs.
-fn without_pool(context: &Context<'_>, assignment: &Assignment, pool: &PoolName) -> String {
-    let count = |of: &dyn Fn(&PoolName) -> bool| {
-        let cpus = assignment.pools.iter().filter(|(name, _)| of(name)).fold(CpuSet::new(), |all, (_, pool)| all.union(&pool.cpus));
-        cpus.count()
-    };
-    let dedicated = count(&PoolName::is_dedicated);
-    let shared = count(&|name| context.demands.share.contains_key(name));
-    let (online, reserved) = (context.layout.online.count(), context.reserve.count());
-    format!("no CPU is left for pool {pool}: of {online} CPUs {reserved} are reserved, {dedicated} dedicated, {shared} shared")
+    context.demands.system.iter().map(pool).collect()
 }
 
 #[cfg(test)]

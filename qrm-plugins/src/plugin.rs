@@ -3,8 +3,10 @@
 //! A resource is one implementation of [`ResourcePlugin`], in one file. It decides over a [`Ledger`] and holds nothing itself, so that several
 //! resources can be decided together, and a decision can be taken back as a whole.
 
-use crate::{Hint, Hints, Ledger, PlacePolicy, Refusal};
-use gleaner_model::{Bytes, ContainerName, KubeQos, MilliCpu, NumaId, PodName, PodUid, PoolName, QosSpec, Topology};
+use crate::{Hint, Hints, Ledger, MemoryPolicy, PlacePolicy, Refusal};
+use gleaner_model::{
+    Bytes, ContainerName, KubeQos, MilliCpu, NumaId, PodName, PodUid, PoolName, QosSpec, Reason, ResourceCount, Subject, Topology,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -57,6 +59,12 @@ fn whole(value: f64) -> u64 {
 impl From<MilliCpu> for Amount {
     fn from(cpu: MilliCpu) -> Self {
         Self(precise(cpu.get()) / 1000.0)
+    }
+}
+
+impl From<ResourceCount> for Amount {
+    fn from(count: ResourceCount) -> Self {
+        Self(precise(count.get()))
     }
 }
 
@@ -203,6 +211,8 @@ pub struct Context<'a> {
     pub topology: &'a Topology,
     /// How CPUs are given out.
     pub place: &'a PlacePolicy,
+    /// How memory is accounted for.
+    pub memory: &'a MemoryPolicy,
     /// How large pools must be, as far as it is measured.
     pub pool_sizes: &'a BTreeMap<PoolName, u32>,
     /// CPU that can be lent on each node; `None` where it is not known by node.
@@ -217,6 +227,9 @@ pub struct Parsed<'a> {
     /// What the annotations say.
     pub qos: &'a QosSpec,
 }
+
+/// What was decided, about whom, and why.
+pub type Decisions = Vec<(Subject, Reason)>;
 
 /// One resource that containers are given.
 pub trait ResourcePlugin {
@@ -237,11 +250,12 @@ pub trait ResourcePlugin {
     /// When it can be placed nowhere, with the rule that stops it.
     fn hints(&self, context: &Context<'_>, ledger: &Ledger, asked: &Parsed<'_>) -> Result<Hints, Refusal>;
 
-    /// Notes in the ledger what the container is given. Whatever it did to the ledger is taken back when it fails.
+    /// Notes in the ledger what the container is given, and tells what was decided on the way. Whatever it did to the ledger is taken back
+    /// when it fails.
     ///
     /// # Errors
     /// With the rule that stops the request.
-    fn allocate(&self, context: &Context<'_>, ledger: &mut Ledger, asked: &Parsed<'_>) -> Result<(), Refusal>;
+    fn allocate(&self, context: &Context<'_>, ledger: &mut Ledger, asked: &Parsed<'_>) -> Result<Decisions, Refusal>;
 
     /// Takes back what only this plugin knows of a pod that is gone; its entry leaves the ledger afterwards.
     fn release(&self, _context: &Context<'_>, _ledger: &mut Ledger, _pod: &PodUid) {}

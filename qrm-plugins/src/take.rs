@@ -1,22 +1,40 @@
 //! Which CPUs: whole cores before single threads, one L3 cache before several, cheap CPUs before dear ones.
 
+mod cost;
+mod dynamic;
+mod kubelet;
+mod policy;
+mod table;
+
+pub use kubelet::{Accumulator, Counts, KubeletMachine, Place, Sorting, StaticOptions, Unit, distributed, packed, take_static};
+pub(crate) use policy::take;
+pub use policy::{Nodes, Order, TakePolicy, take_cpus};
+
 use crate::layout::{CorePart, Layout};
 use gleaner_model::{CpuId, CpuSet, Id, NumaId};
 use std::cmp::Reverse;
 
 /// How many CPUs are wanted, and which rather than others.
 #[derive(Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub struct Wanted<'a> {
     /// How many.
-    pub(crate) cpus: u32,
-    /// Nothing but whole cores.
-    pub(crate) whole_cores: bool,
+    pub cpus: u32,
+    /// Nothing but whole cores: those with all their online threads free, or completed by what the taker has.
+    pub whole_cores: bool,
     /// What the taker has already and keeps: CPUs that complete its cores and caches come first.
-    pub(crate) own: &'a CpuSet,
+    pub own: &'a CpuSet,
     /// CPUs of others that run alone on theirs: a core shared with them comes last.
-    pub(crate) held: &'a CpuSet,
+    pub held: &'a CpuSet,
     /// What taking a CPU costs those who have it now; the lower the better.
-    pub(crate) cost: &'a dyn Fn(CpuId) -> u32,
+    pub cost: &'a dyn Fn(CpuId) -> u32,
+}
+
+impl std::fmt::Debug for Wanted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Wanted");
+        shown.field("cpus", &self.cpus).field("whole_cores", &self.whole_cores).field("own", self.own).field("held", self.held);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Wanted<'_> {
@@ -170,3 +188,6 @@ pub(crate) fn give_back(layout: &Layout<'_>, have: &CpuSet, count: u32) -> CpuSe
     }
     back
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,8 +80,9 @@ impl Node {
         let (demands, demanding) = timed(|| demands(&snapshot.pods, &sizes));
         let (placement, placing) = timed(|| place(&self.topology, &self.assignment, &snapshot.pods, &demands, &self.place));
         self.assignment = placement.assignment;
-        let supply = Supply { cpu: estimate.cpu, memory: estimate.memory };
-        let (_plan, planning) = timed(|| knobs(&self.topology, &snapshot.pods, cgroups, &self.assignment, &supply, &self.knobs));
+        let supply = Supply { cpu: estimate.cpu, memory: estimate.memory, ..Supply::default() };
+        let (_plan, planning) =
+            timed(|| knobs(&self.topology, &snapshot.pods, cgroups, &self.assignment, &supply, &BTreeMap::new(), &self.knobs));
         let policy = gleaner_eviction::Policy::default();
         let ((_round, state), evicting) =
             timed(|| decide(snapshot, estimate.known_cpu(), &policy, &self.eviction, &BTreeSet::new(), false));
@@ -149,6 +150,8 @@ fn pod(number: u32, age: u32, count: u32) -> Result<Pod, Box<dyn Error>> {
             memory: Requirement { request: memory.filter(|_| main && !reclaimed), limit: memory.filter(|_| main && !reclaimed) },
             reclaimed_cpu: cpu.filter(|_| main && reclaimed),
             reclaimed_memory: memory.filter(|_| main && reclaimed),
+            hugepages: BTreeMap::new(),
+            extended: BTreeMap::new(),
         })
     };
     let containers = vec![container("main", ContainerKind::Main)?, container("sidecar", ContainerKind::Sidecar)?];

@@ -16,7 +16,9 @@
 pub mod bench;
 pub mod http;
 mod kernel;
+pub mod kubelet;
 mod node;
+pub mod plugin;
 mod pod;
 mod tree;
 mod wait;

@@ -24,6 +24,8 @@ pub struct Node {
     tree: Tree,
     dir: TempDir,
     agent: Option<Child>,
+    /// Whether pods come from a kubelet and not from the folder of manifests.
+    behind_kubelet: bool,
 }
 
 /// How an agent ended.
@@ -43,15 +45,53 @@ impl Node {
     pub fn new(test: &str) -> Option<Self> {
         let tree = Tree::make().map_err(|reason| skip(test, &reason)).ok()?;
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let node = Self { tree, dir, agent: None };
+        let node = Self { tree, dir, agent: None, behind_kubelet: false };
         fs::create_dir(node.path("manifests")).expect("a folder for manifests");
         node.configure(&format!("{CONFIG}placement: {{overlapShare: true}}\n"));
         Some(node)
     }
 
+    /// A node whose pods come from a kubelet; its agent serves plugins in the folder `plugins`.
+    #[must_use]
+    pub fn behind_kubelet(test: &str) -> Option<Self> {
+        let mut node = Self::new(test)?;
+        node.behind_kubelet = true;
+        node.configure_more("");
+        Some(node)
+    }
+
     /// The configuration of tests with more keys.
     pub fn configure_more(&self, more: &str) {
-        self.configure(&format!("{CONFIG}{more}"));
+        let [plugins, lists] = ["plugins", "lists"].map(|name| self.path(name).display().to_string());
+        let folders =
+            if self.behind_kubelet { format!("qrm: {{socketDir: {plugins}, podResourcesDir: {lists}}}\n") } else { String::new() };
+        self.configure(&format!("{CONFIG}{folders}{more}"));
+    }
+
+    /// Makes the cgroup of a container as a kubelet with the cgroupfs driver does.
+    #[must_use]
+    pub fn make_container(&self, pod: &str, container: &str) -> CgroupPath {
+        let pod = self.kubepods().join("burstable").and_then(|class| class.join(&format!("pod{pod}"))).expect("a legal uid");
+        let cgroup = pod.join(container).expect("a legal id");
+        self.tree.make_below(&cgroup).unwrap_or_else(|e| panic!("make {cgroup}: {e}"));
+        cgroup
+    }
+
+    /// Removes a pod's cgroups, as a kubelet does when its processes have ended.
+    pub fn remove_pod_cgroups(&self, container: &CgroupPath) {
+        let pod = container.parent().expect("a pod around it");
+        for dir in [container, &pod].into_iter().flat_map(|cgroup| self.tree.dirs(cgroup)) {
+            fs::remove_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+        }
+    }
+
+    /// Writes a file of a cgroup, as a container runtime does.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn write(&self, controller: gleaner_host::cgroup::Controller, cgroup: &CgroupPath, file: &str, text: &str) -> Result<(), String> {
+        let dir = self.tree.layout.dir(controller, cgroup).ok_or_else(|| format!("no controller {controller}"))?;
+        crate::tree::put(&dir.join(file), text).map_err(|e| e.to_string())
     }
 
     /// The whole configuration file.
@@ -108,7 +148,12 @@ impl Node {
 
     fn agent_command(&self, flags: &[&str]) -> Command {
         let mut command = self.command("agent");
-        command.arg("--standalone").arg("--manifests").arg(self.path("manifests")).args(flags);
+        if self.behind_kubelet {
+            command.arg("--qrm");
+        } else {
+            command.arg("--standalone").arg("--manifests").arg(self.path("manifests"));
+        }
+        command.args(flags);
         command
     }
 

@@ -68,6 +68,36 @@ impl Tree {
         Ok(())
     }
 
+    /// Makes a cgroup below the tree as kubelet does: every missing one on the way, with the controllers of v2 and the sets that a v1 cpuset
+    /// must have.
+    pub(crate) fn make_below(&self, cgroup: &CgroupPath) -> io::Result<()> {
+        assert!(cgroup.is_within(&self.root), "{cgroup} is not this test's");
+        if let Some(parent) = cgroup.parent().filter(|parent| *parent != self.root) {
+            self.make_below(&parent)?;
+        }
+        if self.layout.version(Controller::Cpuset) == Some(Version::V2)
+            && let (Some(parent), Some(top)) = (cgroup.parent(), self.layout.unified_mount())
+        {
+            put(&top.join(parent.relative()).join("cgroup.subtree_control"), "+cpu +cpuset +memory")?;
+        }
+        for dir in self.dirs(cgroup) {
+            match fs::create_dir(&dir) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        let cpuset = self.layout.dir(Controller::Cpuset, cgroup).filter(|_| self.layout.version(Controller::Cpuset) == Some(Version::V1));
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if let Some(dir) = &cpuset
+                && fs::read_to_string(dir.join(file))?.trim().is_empty()
+            {
+                let above = fs::read_to_string(dir.join("..").join(file))?;
+                put(&dir.join(file), above.trim())?;
+            }
+        }
+        Ok(())
+    }
+
     /// The folders of a cgroup, whether or not they exist.
     pub(crate) fn dirs(&self, cgroup: &CgroupPath) -> Vec<PathBuf> {
         self.layout.hierarchies().into_iter().map(|mount| mount.join(cgroup.relative())).collect()
@@ -117,7 +147,7 @@ fn remove_below(dir: &Path) -> Result<(), String> {
     }
 }
 
-fn put(file: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn put(file: &Path, text: &str) -> io::Result<()> {
     let written = OpenOptions::new().write(true).open(file).and_then(|mut open| open.write_all(text.as_bytes()));
     written.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", file.display())))
 }

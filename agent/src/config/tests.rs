@@ -41,6 +41,14 @@ fn broken_yaml_is_one_clear_line() {
 }
 
 #[test]
+fn memory_that_would_never_be_taken_back_is_named() {
+    let found = problems("takeBack: {chunk: 0, chunks: 0, speed: 1}\n");
+    for key in ["takeBack.chunk:", "takeBack.chunks:", "speed"] {
+        assert!(found.iter().any(|p| p.contains(key)), "{key} is not in {found:#?}");
+    }
+}
+
+#[test]
 fn only_loopback_is_listened_on() {
     let found = problems("listen: 0.0.0.0:9000\n");
     assert_eq!(found.len(), 1, "{found:?}");

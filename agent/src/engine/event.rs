@@ -1,6 +1,10 @@
+use super::take_back::TakenBack;
+use crate::qrm::PluginCall;
+use crate::remote::RemoteEvent;
 use crate::report::NodeState;
 use gleaner_host::psi::PsiEvent;
 use gleaner_host::sampler::Sample;
+use std::borrow::Cow;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,17 +20,29 @@ pub(crate) enum Event {
     ContainerEnded,
     /// The configuration is to be read again (SIGHUP).
     ConfigurationChanged,
-    /// A part that runs beside the loop stopped working.
-    PartFailed {
+    /// How a part does that runs beside the loop.
+    PartDoes {
         /// The part.
-        part: &'static str,
-        /// What is wrong.
-        problem: String,
+        part: Cow<'static, str>,
+        /// What is wrong; `None` when it works.
+        problem: Option<String>,
     },
+    /// A caller asks a resource plugin.
+    PluginCalled(PluginCall),
+    /// Something happened to plugins in other processes.
+    Remote(RemoteEvent),
+    /// The kernel was asked for memory of a pod, and is done.
+    MemoryTakenBack(Box<TakenBack>),
     /// Somebody wants to see the state. It is made only then, so that it costs nothing while nobody looks.
     StateAsked(oneshot::Sender<Box<NodeState>>),
     /// The agent is to stop (SIGTERM, SIGINT); a second time: at once.
     Shutdown,
+}
+
+impl From<RemoteEvent> for Event {
+    fn from(event: RemoteEvent) -> Self {
+        Self::Remote(event)
+    }
 }
 
 /// How long the loop may take to answer; one that takes longer hangs.

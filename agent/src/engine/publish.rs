@@ -2,9 +2,38 @@
 
 use super::Engine;
 use crate::report::{KnobState, NodeState, PodState, PoolState};
-use crate::runtime::RunningPod;
+use crate::runtime::{Phase, RunningPod};
 use gleaner_host::cgroup::Mode;
-use gleaner_model::{Bytes, CpuSet, MilliCpu, PodReadings, PodUid, QosClass, Subject, Timestamp};
+use gleaner_model::{Bytes, CpuSet, MilliCpu, NumaSet, Pod, PodReadings, PodUid, QosClass, Subject, Timestamp};
+use gleaner_qrm_plugins::PodCgroups;
+
+/// One pod, whoever runs it.
+struct Seen<'a> {
+    pod: &'a Pod,
+    held: bool,
+    phase: Phase,
+    trouble: Option<String>,
+    restarts: u32,
+    cgroups: Option<&'a PodCgroups>,
+}
+
+impl<'a> Seen<'a> {
+    fn of_runtime(running: &'a RunningPod, now: Timestamp) -> Self {
+        Self {
+            pod: &running.spec().pod,
+            held: running.holds_resources(),
+            phase: running.phase().clone(),
+            trouble: running.trouble(now),
+            restarts: running.restarts(),
+            cgroups: Some(running.cgroups()),
+        }
+    }
+
+    /// The kubelet tells of a pod's admission and of its end, and of nothing in between.
+    fn of_kubelet(pod: &'a Pod, cgroups: Option<&'a PodCgroups>) -> Self {
+        Self { pod, held: true, phase: Phase::Running, trouble: None, restarts: 0, cgroups }
+    }
+}
 
 /// Decisions that the state carries; the rest is with each pod and pool.
 const SHOWN: usize = 96;
@@ -13,7 +42,10 @@ impl Engine {
     /// What is known now.
     pub(super) fn state(&self, now: Timestamp) -> NodeState {
         let sample = self.sample.as_ref();
-        let mut pods: Vec<PodState> = self.runtime.pods().iter().map(|(uid, pod)| self.pod_state(uid, pod, now)).collect();
+        let of_runtime = self.runtime.pods().values().map(|running| Seen::of_runtime(running, now));
+        let cgroups = self.qrm.as_ref().map(|qrm| qrm.presence.pod_cgroups()).unwrap_or_default();
+        let of_kubelet = self.ledger.pods().values().map(|pod| Seen::of_kubelet(pod, cgroups.get(&pod.uid)));
+        let mut pods: Vec<PodState> = of_runtime.chain(of_kubelet).map(|seen| self.pod_state(&seen)).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name).then(a.uid.cmp(&b.uid)));
         let refused = self.manifests.iter().filter_map(|m| Some((m.source.clone(), m.pod.as_ref().err()?.clone()))).collect();
         let wrong = self.manifests.iter().filter(|m| m.pod.is_err());
@@ -35,7 +67,7 @@ impl Engine {
             cpus: self.topology.cpus(),
             cpu_usage: sample.and_then(|s| s.node.cpu_usage.value().copied()),
             memory: self.inventory.total_memory,
-            pools: self.assignment.pools.keys().map(|name| (name.clone(), self.pool_state(name))).collect(),
+            pools: self.ledger.assignment().pools.keys().map(|name| (name.clone(), self.pool_state(name))).collect(),
             pods,
             refused,
             refused_names,
@@ -55,36 +87,37 @@ impl Engine {
         (!known.is_empty()).then(|| known.into_iter().sum())
     }
 
-    fn pod_state(&self, uid: &PodUid, running: &RunningPod, now: Timestamp) -> PodState {
-        let pod = &running.spec().pod;
-        let held = running.holds_resources();
+    fn pod_state(&self, seen: &Seen<'_>) -> PodState {
+        let Seen { pod, held, .. } = *seen;
+        let uid = &pod.uid;
         let readings = self.readings(uid).filter(|_| held);
-        let pool = self.assignment.pool_of(uid).filter(|_| held);
+        let pool = self.ledger.assignment().pool_of(uid).filter(|_| held);
         let cpus = readings.map(|r| r.containers.values().filter_map(|c| c.cpus.value()).fold(CpuSet::new(), |all, c| all.union(c)));
         let memory: Option<Vec<Bytes>> =
             readings.map(|r| r.containers.values().filter_map(|c| c.memory.value()).map(|m| m.working_set).collect());
+        let containers = seen.cgroups.filter(|_| held).into_iter().flat_map(|cgroups| cgroups.containers.values());
+        let mems = containers.filter_map(|cgroup| self.mems.get(cgroup)).fold(NumaSet::new(), |all, has| all.union(&has.mems));
         let lent = pod.class() == QosClass::Reclaimed;
         PodState {
             name: pod.name.to_string(),
             uid: uid.clone(),
             class: pod.class(),
-            phase: running.phase().clone(),
-            trouble: running.trouble(now),
+            phase: seen.phase.clone(),
+            trouble: seen.trouble.clone(),
             pool: pool.map(|(name, _)| name.clone()),
             cpus: cpus.filter(|c| !c.is_empty()).or_else(|| pool.map(|(_, p)| p.cpus.clone())).unwrap_or_default(),
-            mems: pool.map(|(_, p)| p.mems.clone()).unwrap_or_default(),
+            mems: Some(mems).filter(|m| !m.is_empty()).or_else(|| pool.map(|(_, p)| p.mems.clone())).unwrap_or_default(),
             cpu_request: if lent { pod.reclaimed_cpu() } else { pod.cpu_request() },
             cpu_usage: self.pod_usage(uid).filter(|_| held),
             memory_request: if lent { pod.reclaimed_memory() } else { pod.memory_request() },
             memory: memory.filter(|m| !m.is_empty()).map(|m| m.into_iter().sum()),
-            restarts: running.restarts(),
-            knobs: if held { self.knob_states(running) } else { Vec::new() },
+            restarts: seen.restarts,
+            knobs: seen.cgroups.filter(|_| held).map(|cgroups| self.knob_states(cgroups)).unwrap_or_default(),
             decisions: self.recorder.about(&Subject::Pod(pod.name.clone())),
         }
     }
 
-    fn knob_states(&self, running: &RunningPod) -> Vec<KnobState> {
-        let cgroups = running.cgroups();
+    fn knob_states(&self, cgroups: &PodCgroups) -> Vec<KnobState> {
         let ours = std::iter::once(&cgroups.pod).chain(cgroups.containers.values());
         ours.flat_map(|cgroup| self.plan.of_cgroup(cgroup))
             .map(|(id, desired)| KnobState {
@@ -98,8 +131,8 @@ impl Engine {
     }
 
     fn pool_state(&self, name: &gleaner_model::PoolName) -> PoolState {
-        let members = || self.assignment.members.iter().filter(|(_, pool)| *pool == name).map(|(uid, _)| uid);
-        let pool = self.assignment.pools.get(name).cloned().unwrap_or_default();
+        let members = || self.ledger.assignment().members.iter().filter(|(_, pool)| *pool == name).map(|(uid, _)| uid);
+        let pool = self.ledger.assignment().pools.get(name).cloned().unwrap_or_default();
         PoolState {
             cpus: pool.cpus,
             mems: pool.mems,

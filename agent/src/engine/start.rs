@@ -1,11 +1,13 @@
 //! From a checked configuration to a running engine.
 
 use super::{Engine, Event};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::error::AgentError;
 use crate::health::Health;
 use crate::manifest::{self, FolderEvent};
+use crate::qrm::Qrm;
 use crate::recorder::Recorder;
+use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
 use crate::store::{Loaded, Store, machine_id};
 use gleaner_host::arbiter::Arbiter;
@@ -15,7 +17,8 @@ use gleaner_host::node::Inventory;
 use gleaner_host::psi::{Trigger, Watcher};
 use gleaner_host::sampler::{Sampler, SamplerCore};
 use gleaner_host::{HostError, clock, topology};
-use gleaner_model::{Assignment, Plan, Pool, Reason, Subject, Timestamp};
+use gleaner_model::{CgroupPath, Plan, Pool, Reason, Subject, Timestamp};
+use gleaner_qrm_plugins::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -45,57 +48,105 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     let (topology, topology_warning) = topology::detect()?;
     config.check_against(&topology).map_err(AgentError::Config)?;
     locks.extend(lock_tree(&layout, &config)?);
-    let (mut arbiter, warnings) = Arbiter::open(layout.clone(), config.kubepods(), &config.journal())?;
+    let pod_root = pod_root(&layout, &config);
+    let (mut arbiter, warnings) = Arbiter::open(layout.clone(), pod_root.clone(), &config.journal())?;
     let inventory = Inventory::read()?;
     let mut store = Store::new(config.promises(), machine_id(), inventory.boot_id.clone());
     let loaded = store.load()?;
-    refuse_foreign_pods(&layout, &config, &arbiter, &loaded)?;
-    arbiter.create(&config.kubepods(), &[])?;
+    let qrm = match config.mode {
+        Mode::Standalone => {
+            refuse_foreign_pods(&layout, &config, &arbiter, &loaded)?;
+            arbiter.create(&pod_root, &[])?;
+            None
+        }
+        Mode::Qrm => Some(Qrm::open(&config)?),
+    };
     let (sender, events) = mpsc::channel(QUEUE);
     let deliver = sender.clone();
     let sampler = Sampler::start(SamplerCore::new(layout.clone()), config.sampling_period.get(), move |sample| {
         // The loop is gone when the agent stops; the sample is then of no use.
         let _ = deliver.blocking_send(Event::Sampled(Box::new(sample)));
     })?;
-    let (psi, psi_problem) = watch_pressure(&layout, &config, &sender);
-    let runtime = Runtime::new(layout.clone(), config.kubepods(), config.logs(), config.standalone.evicted_back_off.get());
-    let mut engine = Engine {
-        config,
-        config_file,
-        inventory,
-        topology,
-        layout,
-        arbiter,
-        store,
-        runtime,
-        sampler,
-        _psi: psi,
-        manifests: Vec::new(),
-        wanted: BTreeMap::new(),
-        settling: false,
-        assignment: Assignment::default(),
-        estimator: gleaner_estimator::State::default(),
-        eviction: gleaner_eviction::State::default(),
-        estimate: None,
-        sample: None,
-        settled: None,
-        planned: None,
-        plan: Plan::new(),
-        unwritten: BTreeSet::new(),
-        not_offered: BTreeSet::new(),
-        pressure_fired: false,
-        stopping: false,
-        recorder: Recorder::default(),
-        health: Health::default(),
-        ticks: 0,
-        _locks: locks,
-    };
+    let (psi, psi_problem) = watch_pressure(&layout, &pod_root, &sender);
+    let taking = super::take_back::TakeBack::start(layout.clone(), sender.clone())?;
+    let runtime = Runtime::new(layout.clone(), pod_root.clone(), config.logs(), config.standalone.evicted_back_off.get());
+    let parts =
+        Parts { config, config_file, inventory, topology, layout, arbiter, store, runtime, sampler, psi, taking, qrm, pod_root, locks };
+    let mut engine = Engine::idle(parts);
     engine.note("journal", None, now);
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     engine.note("topology", topology_warning, now);
     engine.note("psi", psi_problem, now);
-    engine.take_over(loaded, now)?;
+    match engine.config.mode {
+        Mode::Standalone => engine.take_over(loaded, now)?,
+        Mode::Qrm => engine.take_over_claims(loaded, now),
+    }
     Ok(Started { engine, events, sender })
+}
+
+/// What an engine is made of.
+struct Parts {
+    config: Config,
+    config_file: Option<PathBuf>,
+    inventory: Inventory,
+    topology: gleaner_model::Topology,
+    layout: Layout,
+    arbiter: Arbiter,
+    store: Store,
+    runtime: Runtime,
+    sampler: Sampler,
+    psi: Option<Watcher>,
+    taking: super::take_back::TakeBack,
+    qrm: Option<Qrm>,
+    pod_root: CgroupPath,
+    locks: Vec<Lock>,
+}
+
+impl Engine {
+    /// An engine that has done nothing yet.
+    fn idle(parts: Parts) -> Self {
+        let Parts { config, config_file, inventory, topology, layout, arbiter, store, runtime, sampler, psi, taking, qrm, pod_root, locks } =
+            parts;
+        let remote = RemotePlugins::new(&config.plugins);
+        Self {
+            config,
+            config_file,
+            inventory,
+            topology,
+            layout,
+            arbiter,
+            store,
+            runtime,
+            sampler,
+            _psi: psi,
+            manifests: Vec::new(),
+            wanted: BTreeMap::new(),
+            settling: false,
+            ledger: Ledger::default(),
+            qrm,
+            remote,
+            remote_parts: BTreeSet::new(),
+            pod_root,
+            estimator: gleaner_estimator::State::default(),
+            eviction: gleaner_eviction::State::default(),
+            estimate: None,
+            sample: None,
+            settled: None,
+            planned: None,
+            goal: Plan::new(),
+            plan: Plan::new(),
+            mems: BTreeMap::new(),
+            taking,
+            unwritten: BTreeSet::new(),
+            not_offered: BTreeSet::new(),
+            pressure_fired: false,
+            stopping: false,
+            recorder: Recorder::default(),
+            health: Health::default(),
+            ticks: 0,
+            _locks: locks,
+        }
+    }
 }
 
 impl Engine {
@@ -107,13 +158,9 @@ impl Engine {
         self.read_manifests(now);
         let happenings = self.runtime.adopt(&mut self.arbiter, now)?;
         self.record_all(happenings, now);
-        self.assignment = match loaded {
-            Loaded::Promises(promises) => {
-                if let Some(lent) = promises.lent {
-                    self.estimator = gleaner_estimator::State::resume(lent.cpu, lent.memory, lent.at);
-                }
-                promises.assignment
-            }
+        self.resume(&loaded);
+        let mut assignment = match loaded {
+            Loaded::Promises(promises) => promises.assignment,
             Loaded::Nothing => self.assignment_from_kernel(now),
             Loaded::SetAside(warning) => {
                 tracing::warn!("{warning}; the assignment is rebuilt from the kernel's files");
@@ -122,33 +169,60 @@ impl Engine {
         };
         let live = self.runtime.live();
         // Promises to pods that ended are over; without the old pool they are placed, and explained, anew.
-        self.assignment.members.retain(|uid, _| live.contains_key(uid));
-        let kept: BTreeSet<_> = self.assignment.members.values().cloned().collect();
-        self.assignment.pools.retain(|name, _| !live.is_empty() && (!name.is_dedicated() || kept.contains(name)));
+        assignment.members.retain(|uid, _| live.contains_key(uid));
+        assignment.nodes.retain(|uid, _| live.contains_key(uid));
+        let kept: BTreeSet<_> = assignment.members.values().cloned().collect();
+        assignment.pools.retain(|name, _| !live.is_empty() && (!name.is_dedicated() || kept.contains(name)));
+        self.ledger.assign(assignment);
         self.settling = !live.is_empty();
         self.explain_what_was_kept(now);
-        self.sampler.set_targets(self.runtime.targets());
+        self.sampler.set_targets(self.targets());
         Ok(())
+    }
+
+    /// Goes on with what containers of the kubelet were promised.
+    fn take_over_claims(&mut self, loaded: Loaded, now: Timestamp) {
+        self.resume(&loaded);
+        let Some(qrm) = &mut self.qrm else { return };
+        let (ledger, warnings) = qrm.claims.load();
+        self.ledger = ledger;
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        self.note("promises", warnings.first().map(|first| format!("{} records are of no use, the first: {first}", warnings.len())), now);
+        self.settling = !self.live().is_empty();
+        self.look_for_pods(now);
+        self.verify_claims(now);
+        self.explain_what_was_kept(now);
+        self.sampler.set_targets(self.targets());
+    }
+
+    fn resume(&mut self, loaded: &Loaded) {
+        if let Loaded::Promises(promises) = loaded
+            && let Some(lent) = promises.lent
+        {
+            self.estimator = gleaner_estimator::State::resume(lent.cpu, lent.memory, lent.at);
+        }
     }
 }
 
 impl Engine {
     /// So that a pod's owner is told why it has its CPUs after a restart too.
     fn explain_what_was_kept(&mut self, now: Timestamp) {
-        let live = self.runtime.live();
+        let live = self.live();
         let kept = |pool: &Pool| Reason::Placed {
             cpus: pool.cpus.clone(),
             mems: pool.mems.clone(),
             moved: 0,
             rule: "kept from an earlier agent".to_owned(),
         };
-        for (name, pool) in self.assignment.pools.clone() {
+        for (name, pool) in self.ledger.assignment().pools.clone() {
             if !name.is_dedicated() {
                 self.recorder.record(now, Subject::Pool(name), kept(&pool));
             }
         }
         for (uid, pod) in live {
-            let Some((name, pool)) = self.assignment.pool_of(&uid) else { continue };
+            let Some((name, pool)) = self.ledger.assignment().pool_of(&uid) else { continue };
             let joined = Reason::Joined { class: pod.class(), pool: name.clone(), cpus: pool.cpus.clone() };
             let reason = if name.is_dedicated() { kept(pool) } else { joined };
             self.recorder.record(now, Subject::Pod(pod.name), reason);
@@ -158,6 +232,13 @@ impl Engine {
 
 fn make_private(dir: &Path) -> Result<(), AgentError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| AgentError::io("create", dir, e))
+}
+
+/// The cgroup that all pods live below. A kubelet with the systemd driver has made its own by the time that it asks anybody.
+fn pod_root(layout: &Layout, config: &Config) -> CgroupPath {
+    let exists = |cgroup: &CgroupPath| layout.hierarchies().iter().any(|mount| mount.join(cgroup.relative()).is_dir());
+    let systemd = config.cgroup_root.join("kubepods.slice").ok().filter(|_| config.mode == Mode::Qrm);
+    systemd.filter(|slice| !exists(&config.kubepods()) && exists(slice)).unwrap_or_else(|| config.kubepods())
 }
 
 /// Two agents with different state folders must not work on one tree either.
@@ -186,8 +267,8 @@ fn refuse_foreign_pods(layout: &Layout, config: &Config, arbiter: &Arbiter, load
 }
 
 /// Memory pressure of the node, and of the pods' tree where the kernel keeps it.
-fn watch_pressure(layout: &Layout, config: &Config, sender: &mpsc::Sender<Event>) -> (Option<Watcher>, Option<String>) {
-    let pods = layout.unified_dir(&config.kubepods()).map(|dir| ("pods", dir.join("memory.pressure")));
+fn watch_pressure(layout: &Layout, pod_root: &CgroupPath, sender: &mpsc::Sender<Event>) -> (Option<Watcher>, Option<String>) {
+    let pods = layout.unified_dir(pod_root).map(|dir| ("pods", dir.join("memory.pressure")));
     let files: Vec<_> = std::iter::once(("node", PathBuf::from("/proc/pressure/memory"))).chain(pods).collect();
     let start = |stall: u64, window: u64| {
         let deliver = sender.clone();
@@ -224,7 +305,7 @@ fn judge(started: Result<(Watcher, Vec<(String, HostError)>), HostError>) -> (Op
 ///
 /// # Errors
 /// When signals cannot be received.
-pub(crate) fn feed(sender: &mpsc::Sender<Event>, manifests: PathBuf) -> Result<(), AgentError> {
+pub(crate) fn feed(sender: &mpsc::Sender<Event>, manifests: Option<PathBuf>) -> Result<(), AgentError> {
     let handlers: [(SignalKind, fn() -> Event); 4] = [
         (SignalKind::child(), || Event::ContainerEnded),
         (SignalKind::hangup(), || Event::ConfigurationChanged),
@@ -236,11 +317,11 @@ pub(crate) fn feed(sender: &mpsc::Sender<Event>, manifests: PathBuf) -> Result<(
         let sender = sender.clone();
         tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(event()).await.is_ok() {} });
     }
-    let sender = sender.clone();
+    let (Some(manifests), sender) = (manifests, sender.clone()) else { return Ok(()) };
     let watched = manifest::watch(manifests.clone(), move |event| {
         let event = match event {
             FolderEvent::Changed => Event::PodsChanged,
-            FolderEvent::Unwatchable(problem) => Event::PartFailed { part: "manifests", problem },
+            FolderEvent::Unwatchable(problem) => Event::PartDoes { part: "manifests".into(), problem: Some(problem) },
         };
         sender.blocking_send(event).is_ok()
     });

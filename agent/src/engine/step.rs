@@ -1,28 +1,31 @@
 //! One tick: from what was measured to what is written. The order is that of DESIGN: promises are stored before the kernel is told.
 
 use super::admission::{self, Allocatable};
+use super::calls::context;
 use super::{Engine, figures};
 use crate::store::Lent;
 use gleaner_eviction::Victim;
 use gleaner_host::arbiter::{Outcome, WriteResult};
 use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, PoolName, QosClass, Reason, Snapshot, Subject, Timestamp};
-use gleaner_qrm_plugins::{Placement, Supply, demands, knobs, place};
-use std::collections::BTreeMap;
+use gleaner_qrm_plugins::{Placement, Supply, demands, knobs, oom_scores, place};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Engine {
     /// Brings pods, pools and knobs in line with what is known now.
     pub(super) fn step(&mut self, now: Timestamp) {
         let happenings = self.runtime.advance(&mut self.arbiter, now);
         self.record_all(happenings, now);
+        self.look_for_pods(now);
         let snapshot = self.snapshot(now);
         self.estimate_now(&snapshot);
         let admitted = !self.stopping && self.place_now(&snapshot);
         // What somebody else wrote is put right at the next look at everything; in between only what is new is written.
         let mended = self.runtime.mend(&mut self.arbiter);
         let look_at_all = admitted || mended || self.ticks.is_multiple_of(LOOK_AT_ALL);
-        if self.enforce(look_at_all, now) {
+        if self.enforce(look_at_all, &snapshot) {
             self.runtime.release(&self.unwritten);
         }
+        self.take_memory_back(&snapshot);
         if admitted {
             let happenings = self.runtime.advance(&mut self.arbiter, now);
             self.record_all(happenings, now);
@@ -35,7 +38,7 @@ impl Engine {
             let happenings = self.runtime.end_escaped(now);
             self.record_all(happenings, now);
         }
-        self.sampler.set_targets(self.runtime.targets());
+        self.sampler.set_targets(self.targets());
         if let Some(sample) = &mut self.sample {
             sample.pods = snapshot.readings;
         }
@@ -47,13 +50,13 @@ impl Engine {
             Some(sample) => (std::mem::take(&mut sample.pods), sample.node.clone()),
             None => (BTreeMap::new(), gleaner_model::NodeReadings::default()),
         };
-        Snapshot { at: now, pods: self.runtime.live(), readings, node }
+        Snapshot { at: now, pods: self.live(), readings, node }
     }
 
     fn estimate_now(&mut self, snapshot: &Snapshot) {
         let now = snapshot.at;
         let (estimate, state) =
-            gleaner_estimator::estimate(snapshot, &self.topology, &self.assignment, &self.config.estimator, &self.estimator);
+            gleaner_estimator::estimate(snapshot, &self.topology, self.ledger.assignment(), &self.config.estimator, &self.estimator);
         self.estimator = state;
         let capacity = MilliCpu::from_cpus(self.topology.cpus().count()).get();
         self.recorder.record_figure(now, Subject::Node, estimate.cpu_reason.clone(), figures::cpu, capacity);
@@ -68,8 +71,13 @@ impl Engine {
     fn place_now(&mut self, snapshot: &Snapshot) -> bool {
         let now = snapshot.at;
         let candidates = self.runtime.candidates(now);
+        self.tell_plugins(&candidates, now);
         let question = (snapshot.pods.keys().cloned().collect(), self.pool_sizes());
         if candidates.is_empty() && self.settled.as_ref() == Some(&question) {
+            return false;
+        }
+        if self.qrm.is_some() {
+            self.replace_claims(question, now);
             return false;
         }
         let (fitting, placement) = self.find_room(candidates, &snapshot.pods, now);
@@ -82,24 +90,44 @@ impl Engine {
             }
         }
         // The solver's answer to an unchanged question is what it answered before; asking for 500 pods is the dearest part of a tick.
-        self.settled = (fitting.is_empty() && placement.assignment == self.assignment).then_some(question);
-        self.assignment = placement.assignment;
+        self.settled = (fitting.is_empty() && placement.assignment == *self.ledger.assignment()).then_some(question);
+        self.ledger.assign(placement.assignment);
         !fitting.is_empty()
+    }
+
+    /// Brings the pools of the kubelet's pods in line with what is measured.
+    fn replace_claims(&mut self, question: (BTreeSet<PodUid>, BTreeMap<PoolName, u32>), now: Timestamp) {
+        let headroom = self.headroom();
+        let mut ledger = std::mem::take(&mut self.ledger);
+        let before = ledger.assignment().clone();
+        let decided = gleaner_qrm_plugins::replace(&context(self, &question.1, headroom.as_ref()), &mut ledger, &question.1, None);
+        self.ledger = ledger;
+        // Without a newcomer nobody is refused as a whole.
+        self.record_decisions(decided.unwrap_or_default(), now);
+        self.settled = (before == *self.ledger.assignment()).then_some(question);
     }
 
     /// The candidates that fit by their requests and by their placement, with that placement. One that cannot be placed takes nothing from the
     /// others: they are looked at again without it.
     fn find_room(&mut self, mut candidates: Vec<Pod>, live: &BTreeMap<PodUid, Pod>, now: Timestamp) -> (Vec<Pod>, Placement) {
         loop {
-            let (fitting, waiting) = admission::sort_out(candidates.clone(), live, self.allocatable(), self.estimate.as_ref());
+            let (fitting, mut waiting) = admission::sort_out(candidates.clone(), live, self.allocatable(), self.estimate.as_ref());
+            let (fitting, start, nowhere) = self.choose(fitting, live, now);
+            waiting.extend(nowhere);
             let mut pods = live.clone();
             pods.extend(fitting.iter().map(|pod| (pod.uid.clone(), pod.clone())));
-            let placement = self.placement(&pods);
-            let refused: Vec<PodUid> =
-                fitting.iter().map(|pod| pod.uid.clone()).filter(|uid| placement.refused.contains_key(uid)).collect();
-            for uid in &refused {
-                let why = placement.refused.get(uid).map(cause).unwrap_or_default();
-                self.make_wait(uid, &why, now);
+            let placement = self.placement(&start, &pods);
+            let mut refused: BTreeMap<PodUid, String> = BTreeMap::new();
+            for pod in &fitting {
+                let why = match placement.refused.get(&pod.uid) {
+                    Some(reason) => Some(cause(reason)),
+                    // Asked only when all else fits, so that nothing is held for a pod that cannot run.
+                    None => self.has_foreign(pod, start.nodes.get(&pod.uid), now).err(),
+                };
+                refused.extend(why.map(|why| (pod.uid.clone(), why)));
+            }
+            for (uid, why) in &refused {
+                self.make_wait(uid, why, now);
             }
             if refused.is_empty() {
                 for (uid, why) in waiting {
@@ -107,15 +135,15 @@ impl Engine {
                 }
                 return (fitting, placement);
             }
-            candidates.retain(|pod| !refused.contains(&pod.uid));
+            candidates.retain(|pod| !refused.contains_key(&pod.uid));
         }
     }
 
-    fn placement(&self, pods: &BTreeMap<PodUid, Pod>) -> Placement {
-        place(&self.topology, &self.assignment, pods, &demands(pods, &self.pool_sizes()), &self.config.placement)
+    fn placement(&self, start: &Assignment, pods: &BTreeMap<PodUid, Pod>) -> Placement {
+        place(&self.topology, start, pods, &demands(pods, &self.pool_sizes()), &self.config.placement)
     }
 
-    fn pool_sizes(&self) -> BTreeMap<PoolName, u32> {
+    pub(super) fn pool_sizes(&self) -> BTreeMap<PoolName, u32> {
         self.estimate.iter().flat_map(|e| &e.pools).map(|(name, pool)| (name.clone(), pool.cpus)).collect()
     }
 
@@ -133,30 +161,38 @@ impl Engine {
     }
 
     fn allocatable(&self) -> Allocatable {
-        let reserve = self.assignment.cpus_of(&gleaner_model::PoolName::reserve()).count();
-        let cpu = MilliCpu::from_cpus(self.topology.cpus().count()).minus(MilliCpu::from_cpus(reserve));
+        let kept = [PoolName::reserve(), PoolName::interrupt()].map(|pool| self.ledger.assignment().cpus_of(&pool).count());
+        let cpu = MilliCpu::from_cpus(self.topology.cpus().count()).minus(MilliCpu::from_cpus(kept.iter().sum()));
         Allocatable { cpu, memory: self.inventory.total_memory.minus(self.config.estimator.memory_reserve) }
     }
 
     /// Stores the promises, then writes what differs. Without a stored promise nothing is written: a restarted agent would not know it. True
     /// when the kernel was told, so that pods may start.
-    fn enforce(&mut self, look_at_all: bool, now: Timestamp) -> bool {
+    fn enforce(&mut self, look_at_all: bool, snapshot: &Snapshot) -> bool {
+        let now = snapshot.at;
         let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
-        if let Err(error) = self.store.save(&self.assignment, lent) {
+        let saved = match &mut self.qrm {
+            None => self.store.save(self.ledger.assignment(), lent),
+            Some(qrm) => qrm.claims.save_pools(&self.ledger).and_then(|()| self.store.save(&Assignment::default(), lent)),
+        };
+        if let Err(error) = saved {
             self.note("promises", Some(error.to_string()), now);
             return false;
         }
         self.note("promises", None, now);
-        let live = self.runtime.live();
+        let live = self.live();
         // What there is for reclaimed pods has no part in the plan while there are none.
         let supply = if live.values().any(|pod| pod.class() == QosClass::Reclaimed) { self.supply() } else { Supply::default() };
-        let question = (self.assignment.clone(), supply, live.keys().cloned().collect());
-        let mut before = None;
-        if self.planned.as_ref() != Some(&question) {
-            let plan = self.make_plan(&live, &supply);
-            before = Some(std::mem::replace(&mut self.plan, plan));
+        let question = (self.ledger.assignment().clone(), supply.clone(), live.keys().cloned().collect());
+        let changed = self.planned.as_ref() != Some(&question);
+        if changed {
+            self.goal = self.make_plan(&live, &supply);
             self.planned = Some(question);
         }
+        let before = (changed || self.memory_waits()).then(|| {
+            let plan = self.next_plan(snapshot);
+            std::mem::replace(&mut self.plan, plan)
+        });
         if self.config.shadow {
             return true;
         }
@@ -170,15 +206,15 @@ impl Engine {
     }
 
     fn make_plan(&self, live: &BTreeMap<PodUid, Pod>, supply: &Supply) -> gleaner_model::Plan {
-        let policy = gleaner_qrm_plugins::KnobPolicy { pod_root: Some(self.config.kubepods()), ..self.config.knobs.clone() };
-        let mut plan = knobs(&self.topology, live, &self.runtime.cgroups(), &self.assignment, supply, &policy);
+        let policy = gleaner_qrm_plugins::KnobPolicy { pod_root: Some(self.pod_root.clone()), ..self.config.knobs.clone() };
+        let mut plan = knobs(&self.topology, live, &self.pod_cgroups(), self.ledger.assignment(), supply, &oom_scores(live), &policy);
         self.runtime.plan_classes(&mut plan);
         plan
     }
 
     fn supply(&self) -> Supply {
         let lent = self.estimate.as_ref();
-        Supply { cpu: lent.map(|e| e.cpu).unwrap_or_default(), memory: lent.map(|e| e.memory).unwrap_or_default() }
+        Supply { cpu: lent.map(|e| e.cpu).unwrap_or_default(), memory: lent.map(|e| e.memory).unwrap_or_default(), ..Supply::default() }
     }
 
     fn record_outcomes(&mut self, outcomes: Vec<Outcome>, now: Timestamp) {
@@ -213,13 +249,16 @@ impl Engine {
         let (round, state) =
             gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.runtime.leaving(), fired);
         self.eviction = state;
-        let off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
+        let mut off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
+        if self.qrm.is_some() && !round.victims.is_empty() {
+            off.push(format!("{} pods should go, but behind a kubelet nothing can end them yet", round.victims.len()));
+        }
         // Right after the start nothing is known yet, which is no failure.
         let settled = self.ticks > SETTLED;
         self.note("eviction", (settled && !off.is_empty()).then(|| off.join("; ")), now);
         for Victim { pod, name, grace, reason } in round.victims {
             self.recorder.record(now, Subject::Pod(name), reason.clone());
-            if !self.config.shadow {
+            if !self.config.shadow && self.qrm.is_none() {
                 self.runtime.evict(&pod, grace, &reason, now);
             }
         }

@@ -15,13 +15,15 @@ impl Engine {
             self.runtime.end_all(now);
         }
         self.stopping = true;
+        self.taking.stop();
         let happenings = self.runtime.advance(&mut self.arbiter, now);
         self.record_all(happenings, now);
     }
 
     /// Puts the node back as it was. Returns what could not be put back, a line each.
     pub(super) fn finish(mut self) -> Vec<String> {
-        if self.config.standalone.keep_pods {
+        // An agent that is replaced by its next version must not leave the kubelet's pods without isolation in between.
+        if self.config.standalone.keep_pods || self.qrm.is_some() {
             return Vec::new();
         }
         self.runtime.remove_classes(&mut self.arbiter);

@@ -1,9 +1,12 @@
 //! From a Kubernetes Pod object to what the node needs to know and to run.
 
+use super::extended::extended;
+use super::hugepages;
 use gleaner_crds::keys::pod_annotation::MAIN_CONTAINER_NAME;
 use gleaner_crds::reclaimed::container_amounts;
 use gleaner_model::{
-    Bytes, Container, ContainerKind, ContainerName, KubeQos, MilliCpu, Pod, PodName, PodUid, QosClass, QosConfig, QosSpec, Requirement,
+    Bytes, Container, ContainerKind, ContainerName, KubeQos, MilliCpu, PageSize, Pod, PodName, PodUid, QosClass, QosConfig, QosSpec,
+    Requirement, ResourceCount, ResourceName,
 };
 use k8s_openapi::api::core::v1 as core;
 use sha2::{Digest, Sha256};
@@ -44,6 +47,10 @@ pub(crate) struct ContainerRun {
 pub(crate) struct PodSpecification {
     /// What the solvers see.
     pub(crate) pod: Pod,
+    /// Its labels, for those who decide by them.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Its annotations as written.
+    pub(crate) annotations: BTreeMap<String, String>,
     /// What its containers run, init containers first.
     pub(crate) runs: Vec<ContainerRun>,
     /// The manifest that it was read from.
@@ -62,13 +69,13 @@ pub(super) fn name(pod: &core::Pod) -> Result<PodName, String> {
 }
 
 /// Everything of a pod, or everything that is wrong with it.
-pub(super) fn specification(source: &str, text: &str, pod: &core::Pod, config: &QosConfig) -> Result<PodSpecification, Vec<String>> {
+pub(super) fn specification(source: &str, text: &str, object: &core::Pod, config: &QosConfig) -> Result<PodSpecification, Vec<String>> {
     let mut problems = Vec::new();
     let mut note = |result: Result<(), String>| problems.extend(result.err());
-    let pod_name = name(pod).map_err(|e| note(Err(e))).ok();
-    let annotations = pod.metadata.annotations.clone().unwrap_or_default();
+    let pod_name = name(object).map_err(|e| note(Err(e))).ok();
+    let annotations = object.metadata.annotations.clone().unwrap_or_default();
     let qos = QosSpec::parse(&annotations, config).map_err(|errors| errors.iter().for_each(|e| note(Err(e.to_string())))).ok();
-    let Some(spec) = pod.spec.as_ref().filter(|s| !s.containers.is_empty()) else {
+    let Some(spec) = object.spec.as_ref().filter(|s| !s.containers.is_empty()) else {
         problems.push("spec.containers is empty".to_owned());
         return Err(problems);
     };
@@ -94,7 +101,7 @@ pub(super) fn specification(source: &str, text: &str, pod: &core::Pod, config: &
             Err(found) => problems.extend(found.into_iter().map(|p| format!("container {}: {p}", container.name))),
         }
     }
-    let uid = uid(source, text, pod).map_err(|e| problems.push(e)).ok();
+    let uid = uid(source, text, object).map_err(|e| problems.push(e)).ok();
     let (Some(name), Some(qos), Some(uid), true) = (pod_name, qos, uid, problems.is_empty()) else { return Err(problems) };
     if qos.class == QosClass::Dedicated && containers.iter().all(|c| c.cpu.request.is_none_or(MilliCpu::is_zero)) {
         return Err(vec!["a dedicated_cores pod must request CPU, but requests none".to_owned()]);
@@ -112,7 +119,8 @@ pub(super) fn specification(source: &str, text: &str, pod: &core::Pod, config: &
         grace: Duration::from_secs(seconds),
         containers,
     };
-    Ok(PodSpecification { pod, runs, text: text.to_owned() })
+    let labels = object.metadata.labels.clone().unwrap_or_default();
+    Ok(PodSpecification { pod, labels, annotations, runs, text: text.to_owned() })
 }
 
 fn first_name(spec: &core::PodSpec) -> String {
@@ -178,8 +186,8 @@ fn one_container(
     }
     let needs = needs(container).map_err(|e| problems.push(e)).ok();
     let (Some(name), Some(needs), true) = (name, needs, problems.is_empty()) else { return Err(problems) };
-    let Needs { cpu, memory, reclaimed_cpu, reclaimed_memory } = needs;
-    let described = Container { name: name.clone(), kind, cpu, memory, reclaimed_cpu, reclaimed_memory };
+    let Needs { cpu, memory, reclaimed_cpu, reclaimed_memory, hugepages, extended } = needs;
+    let described = Container { name: name.clone(), kind, cpu, memory, reclaimed_cpu, reclaimed_memory, hugepages, extended };
     let run = ContainerRun { name, init, restart: own_policy, argv, env, working_dir: container.working_dir.clone().map(PathBuf::from) };
     Ok((described, run))
 }
@@ -230,6 +238,8 @@ struct Needs {
     memory: Requirement<Bytes>,
     reclaimed_cpu: Option<MilliCpu>,
     reclaimed_memory: Option<Bytes>,
+    hugepages: BTreeMap<PageSize, Bytes>,
+    extended: BTreeMap<ResourceName, ResourceCount>,
 }
 
 fn needs(container: &core::Container) -> Result<Needs, String> {
@@ -255,5 +265,7 @@ fn needs(container: &core::Container) -> Result<Needs, String> {
         memory,
         reclaimed_cpu: amounts.reclaimed_cpu.effective_request().map(|v| MilliCpu::new(v.get())),
         reclaimed_memory: amounts.reclaimed_memory.effective_request().map(|v| Bytes::new(v.get())),
+        hugepages: hugepages::of_container(&given)?,
+        extended: extended(&given)?,
     })
 }

@@ -52,6 +52,27 @@ fn a_manifest_becomes_a_pod_and_its_commands() {
 }
 
 #[test]
+fn huge_pages_are_whole_and_not_overcommitted() {
+    let with = |resources: &str| DEDICATED.replace("limits: {cpu: 2, memory: 1Gi}", resources);
+    let spec = one(&with("limits: {cpu: 2, memory: 1Gi, hugepages-2Mi: 4Mi, hugepages-1Gi: 0}")).pod.unwrap();
+    assert_eq!(spec.pod.hugepages(), [("2Mi".parse().unwrap(), Bytes::new(4 << 20))].into());
+    for (resources, problem) in [
+        ("limits: {cpu: 2, hugepages-2Mi: 3Mi}", "resources.limits[hugepages-2Mi]: 3Mi is no multiple of the page size 2Mi"),
+        ("limits: {cpu: 2, hugepages-2Mi: 4Mi, hugepages-2048Ki: 4Mi}", "huge pages of 2Mi stand there twice"),
+        ("limits: {cpu: 2, hugepages-huge: 4Mi}", "resources[hugepages-huge]: \"huge\" is not an amount of memory"),
+        ("limits: {cpu: 2, hugepages-2Mi: -2Mi}", "resources.limits[hugepages-2Mi]: \"-2Mi\""),
+        ("requests: {cpu: 2, hugepages-2Mi: 2Mi}", "resources.limits[hugepages-2Mi] is missing: huge pages cannot be overcommitted"),
+        (
+            "{limits: {cpu: 2, hugepages-2Mi: 4Mi}, requests: {hugepages-2Mi: 2Mi}}",
+            "resources.requests[hugepages-2Mi] is not the limit: huge pages cannot be overcommitted",
+        ),
+    ] {
+        let found = problems(&with(resources));
+        assert!(found.contains(problem), "{resources}: {found}");
+    }
+}
+
+#[test]
 fn variables_in_a_command_are_expanded_as_kubernetes_does() {
     for (word, expected) in [("x$(A)y$(A)", "xbyb"), ("$$(A)", "$(A)"), ("$(B) $A $", "$(B) $A $"), ("$(", "$("), ("plain", "plain")] {
         let text = DEDICATED.replace("--fast", &format!("\"{word}\""));
@@ -172,6 +193,29 @@ fn a_manifest_that_became_wrong_goes_on_asking_for_its_pod() {
     save_last_good(&file, &before).unwrap();
     assert_eq!(load_last_good(&file, &QosConfig::default()), before);
     assert_eq!(load_last_good(&dir.path().join("none"), &QosConfig::default()), BTreeMap::new());
+}
+
+#[test]
+fn extended_resources_are_whole_and_have_one_amount() {
+    let with = |resources: &str| DEDICATED.replace("limits: {cpu: 2, memory: 1Gi}", resources);
+    let asked = |resources: &str| {
+        let pod = one(&with(resources)).pod.unwrap();
+        let each = pod.pod.containers[1].extended.iter().map(|(name, count)| format!("{name}={count}"));
+        each.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(asked("limits: {cpu: 2, example.com/fpga: 2, example.com/tape: 1k}"), "example.com/fpga=2 example.com/tape=1000");
+    assert_eq!(asked("{limits: {cpu: 2, a.b/c: 2}, requests: {a.b/c: 2000m}}"), "a.b/c=2");
+    assert_eq!(asked("limits: {cpu: 2, resource.katalyst.kubewharf.io/reclaimed_millicpu: 5, hugepages-2Mi: 2Mi}"), "", "not others'");
+    for (resources, problem) in [
+        ("{limits: {cpu: 2, a.b/c: 2}, requests: {a.b/c: 1}}", "resources.requests[a.b/c] is 1, but must be the limit, which is 2"),
+        ("{limits: {cpu: 2}, requests: {a.b/c: 1}}", "resources.limits[a.b/c] is missing"),
+        ("limits: {cpu: 2, a.b/c: 500m}", "\"500m\" is not a whole number"),
+        ("limits: {cpu: 2, a.b/c: -1}", "resources.limits[a.b/c]: \"-1\""),
+        ("limits: {cpu: 2, A.b/c: 1}", "the name of an extended resource"),
+    ] {
+        let found = problems(&with(resources));
+        assert!(found.contains(problem), "{resources}: {found}");
+    }
 }
 
 proptest::proptest! {

@@ -7,6 +7,7 @@ use gleaner_host::process;
 use gleaner_model::{CgroupPath, PodName, Timestamp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
@@ -44,11 +45,13 @@ pub(super) struct RunningContainer {
     pub(super) restarts: u32,
     /// How it ended the last time, in words.
     pub(super) last_end: Option<String>,
+    /// Variables that came with what plugins in other processes gave it; `None` while that is not known, and then it cannot start.
+    pub(super) variables: Option<BTreeMap<String, String>>,
 }
 
 impl RunningContainer {
-    pub(super) fn new(run: ContainerRun, cgroup: CgroupPath) -> Self {
-        Self { run, cgroup, state: State::Waiting { until: Timestamp::default() }, restarts: 0, last_end: None }
+    pub(super) fn new(run: ContainerRun, cgroup: CgroupPath, variables: Option<BTreeMap<String, String>>) -> Self {
+        Self { run, cgroup, state: State::Waiting { until: Timestamp::default() }, restarts: 0, last_end: None, variables }
     }
 
     /// Whether the containers after it may start.
@@ -70,7 +73,12 @@ impl RunningContainer {
         // This very program, also when its file was replaced by a newer one meanwhile.
         let mut command = Command::new("/proc/self/exe");
         command.args(["init-container", "--cgroup", self.cgroup.as_str(), "--parent", &std::process::id().to_string(), "--"]);
-        command.args(&self.run.argv).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(&self.run.env);
+        command
+            .args(&self.run.argv)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.variables.iter().flatten())
+            .envs(&self.run.env);
         if let Some(dir) = &self.run.working_dir {
             std::fs::metadata(dir).map_err(|e| format!("workingDir {}: {e}", dir.display()))?;
             command.current_dir(dir);

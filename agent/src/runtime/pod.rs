@@ -9,10 +9,11 @@ use gleaner_eviction::{Action, Phase as Step, Termination};
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::{Controller, Layout};
 use gleaner_host::{HostError, process};
-use gleaner_model::{CgroupPath, Reason, Timestamp};
+use gleaner_model::{CgroupPath, Container, ContainerName, Reason, Timestamp};
 use gleaner_qrm_plugins::PodCgroups;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +50,11 @@ impl RunningPod {
             .runs
             .iter()
             // A container's name is a legal name of a cgroup, so joining cannot fail.
-            .filter_map(|run| cgroup.join(run.name.as_str()).ok().map(|path| RunningContainer::new(run.clone(), path)))
+            .filter_map(|run| {
+                let wants = |c: &Container| c.name == run.name && !c.extended.is_empty();
+                let variables = (!spec.pod.containers.iter().any(wants)).then(BTreeMap::new);
+                cgroup.join(run.name.as_str()).ok().map(|path| RunningContainer::new(run.clone(), path, variables))
+            })
             .collect();
         let by_name = containers.iter().map(|c| (c.run.name.clone(), c.cgroup.clone())).collect();
         let cgroups = PodCgroups { pod: cgroup, containers: by_name };
@@ -209,6 +214,18 @@ impl RunningPod {
         }
     }
 
+    /// Containers that cannot start before their variables are known.
+    pub(super) fn lacking_variables(&self) -> impl Iterator<Item = &ContainerName> {
+        let lacking = self.containers.iter().filter(|c| self.holds_resources() && c.variables.is_none());
+        lacking.map(|container| &container.run.name)
+    }
+
+    pub(super) fn set_variables(&mut self, container: &ContainerName, variables: BTreeMap<String, String>) {
+        if let Some(container) = self.containers.iter_mut().find(|c| c.run.name == *container) {
+            container.variables = Some(variables);
+        }
+    }
+
     pub(super) fn bound_logs(&self, logs: &Path) {
         if self.holds_resources() {
             self.containers.iter().for_each(|container| container.bound_log(logs, &self.spec.pod.name));
@@ -228,7 +245,7 @@ impl RunningPod {
 
     fn start_ready(&mut self, logs: &Path, now: Timestamp, happenings: &mut Vec<Happening>) {
         for container in &mut self.containers {
-            if matches!(container.state, State::Waiting { until } if now >= until) {
+            if container.variables.is_some() && matches!(container.state, State::Waiting { until } if now >= until) {
                 let what = match container.start(logs, &self.spec.pod.name, now) {
                     Ok(()) => format!("container {} started", container.run.name),
                     Err(cause) => {

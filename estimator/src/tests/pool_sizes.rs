@@ -122,3 +122,17 @@ fn leftover_cpus_that_an_empty_pool_was_given_are_no_size_to_keep() {
     let (after, _) = estimate(&first_pod, &machine(), &leftover, &policy(), &state);
     assert_eq!(after.pools[&PoolName::share()].cpus, 1, "{}", after.pools[&PoolName::share()].reason);
 }
+
+#[test]
+fn a_bound_pod_counts_in_the_pool_of_its_node_and_no_other() {
+    let bound = |name: &str| {
+        let mut pod = in_pool(pod(name, QosClass::Shared, 2000), "web");
+        pod.qos.memory.numa_binding = NumaBinding::Bound;
+        pod
+    };
+    let pods = [(bound("a"), used(3000)), (in_pool(pod("b", QosClass::Shared, 500), "web"), used(300)), (bound("c"), used(900))];
+    let on_node = Assignment { members: BTreeMap::from([(uid("a"), pool("web-NUMA1"))]), ..Assignment::default() };
+    let (estimate, _) = estimate(&snapshot(NOW, 0, &pods), &machine(), &on_node, &policy(), &State::default());
+    let requested: Vec<(&str, u64)> = estimate.pools.iter().map(|(name, pool)| (name.as_str(), pool.requested.get())).collect();
+    assert_eq!(requested, [("share", 0), ("web", 2500), ("web-NUMA1", 2000)], "c has no node yet");
+}

@@ -3,7 +3,8 @@
 use crate::arbiter::order::{Change, Step, order};
 use crate::arbiter::records::{Entry, First};
 use crate::arbiter::{Arbiter, WriteResult, write};
-use crate::cgroup::knob::{self, Place, inode, locate};
+use crate::cgroup::knob::{self, Keeper, Place, inode, locate};
+use crate::cgroup::{Controller, Layout, Version, scores};
 use crate::error::HostError;
 use gleaner_model::{CgroupPath, KnobId, KnobKind, KnobValue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,42 +29,75 @@ enum Compared {
 
 type Results = BTreeMap<KnobId, WriteResult>;
 
+/// What is to be written, what must be noted before, and what needs no write.
+#[derive(Default)]
+struct Draft {
+    results: Results,
+    changes: Vec<Change>,
+    entries: Vec<Entry>,
+}
+
+/// The knobs that make memory move along with these changes. A v1 cpuset of another program leaves what its processes hold where it is; v2
+/// always moves it.
+fn migrations(layout: &Layout, changes: &[Change]) -> Vec<KnobId> {
+    if layout.version(Controller::Cpuset) != Some(Version::V1) {
+        return Vec::new();
+    }
+    let moving = changes.iter().filter(|change| change.knob.kind == KnobKind::CpusetMems);
+    moving.map(|change| KnobId { cgroup: change.knob.cgroup.clone(), kind: KnobKind::MemoryMigrate }).collect()
+}
+
 impl Arbiter {
     /// Brings knobs to their values and tells what came of each.
     pub(super) fn bring(&mut self, wanted: &BTreeMap<KnobId, KnobValue>, remember: Remember<'_>) -> Results {
-        let mut results = Results::new();
-        let mut changes = Vec::new();
-        let mut entries = Vec::new();
+        let mut draft = Draft::default();
         for (id, value) in wanted {
-            let outcome = self.compare(id, value, wanted).and_then(|compared| match compared {
-                Compared::Same => Ok(Some(WriteResult::Unchanged)),
-                Compared::NotOffered => Ok(Some(WriteResult::NotOffered)),
-                Compared::Differs { change, place, texts } => {
-                    entries.extend(self.first_values(id, &place, texts, remember)?);
-                    changes.push(change);
-                    Ok(None)
-                }
-            });
-            match outcome {
-                Ok(result) => results.extend(result.map(|result| (id.clone(), result))),
-                Err(error) => {
-                    let result = self.fault(id, &error);
-                    results.insert(id.clone(), result);
-                }
+            self.draw_up(&mut draft, id, value, wanted, remember);
+        }
+        // On the way back each knob has its own first value.
+        if !matches!(remember, Remember::Never) {
+            for id in migrations(&self.layout, &draft.changes).into_iter().filter(|id| !wanted.contains_key(id)) {
+                self.draw_up(&mut draft, &id, &KnobValue::MemoryMigrate(true), wanted, remember);
+                // Nobody asked for it.
+                draft.results.retain(|knob, result| *knob != id || matches!(result, WriteResult::Failed(_)));
             }
         }
+        let Draft { mut results, mut changes, entries } = draft;
         self.note(entries, &changes, &mut results);
         changes.retain(|change| !results.contains_key(&change.knob));
         self.write_all(&changes, &mut results);
         results
     }
 
+    /// Adds what it takes to bring one knob to a value.
+    fn draw_up(&mut self, draft: &mut Draft, id: &KnobId, value: &KnobValue, wanted: &BTreeMap<KnobId, KnobValue>, remember: Remember<'_>) {
+        let outcome = self.compare(id, value, wanted).and_then(|compared| match compared {
+            Compared::Same => Ok(Some(WriteResult::Unchanged)),
+            Compared::NotOffered => Ok(Some(WriteResult::NotOffered)),
+            Compared::Differs { change, place, texts } => {
+                draft.entries.extend(self.first_values(id, &place, texts, remember)?);
+                draft.changes.push(change);
+                Ok(None)
+            }
+        });
+        match outcome {
+            Ok(result) => draft.results.extend(result.map(|result| (id.clone(), result))),
+            Err(error) => {
+                let result = self.fault(id, &error);
+                draft.results.insert(id.clone(), result);
+            }
+        }
+    }
+
     fn compare(&self, id: &KnobId, value: &KnobValue, wanted: &BTreeMap<KnobId, KnobValue>) -> Result<Compared, HostError> {
         self.inside(&id.cgroup)?;
         let Some(place) = locate(&self.layout, id) else { return Ok(Compared::NotOffered) };
-        let Some(texts) = place.read()? else { return Ok(Compared::NotOffered) };
+        let Some(texts) = place.read()? else {
+            // A cgroup without processes has none that could differ.
+            return Ok(if place.keeper == Keeper::Processes { Compared::Same } else { Compared::NotOffered });
+        };
         let from = place.parse(id.kind, &texts)?;
-        let mut forced = false;
+        let mut forced = place.keeper == Keeper::Processes && !scores::all_have(&place.dir, &value.to_string())?;
         if id.kind == KnobKind::CpuShares {
             let idle = KnobId { cgroup: id.cgroup.clone(), kind: KnobKind::CpuIdle };
             if let Some(KnobValue::Idle(now)) = knob::read(&self.layout, &idle)? {
@@ -150,9 +184,16 @@ impl Arbiter {
         let missing = || HostError::Missing(format!("{} {} is not offered any more", step.knob.cgroup, step.knob.kind));
         let place = locate(&self.layout, &step.knob).ok_or_else(missing)?;
         for (file, text) in knob::texts(place.version, current, &step.value) {
-            write::write(&place.dir.join(file), &text)?;
+            match place.keeper {
+                Keeper::Cgroup => write::write(&place.dir.join(file), &text)?,
+                Keeper::Processes => write::write_scores(&place.dir, &text)?,
+            }
         }
-        let texts = place.read()?.ok_or_else(missing)?;
+        let texts = match place.read()? {
+            Some(texts) => texts,
+            None if place.keeper == Keeper::Processes => return Ok(()),
+            None => return Err(missing()),
+        };
         let held = place.parse(step.knob.kind, &texts)?;
         if knob::same(place.version, &held, &step.value, knob::page_size()) {
             return Ok(());

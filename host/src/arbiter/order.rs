@@ -1,9 +1,10 @@
 //! In which order changes are written. Pure.
 //!
-//! 1. Shrink, deepest cgroups first: sets lose what they must lose, bounds and weights go down.
-//! 2. Grow, shallowest first: sets get their final value, bounds and weights go up.
-//! 3. Settle, deepest first: a set that had to hold more for a while, since a cgroup below it moved to entirely other ids, gets its
-//!    final value.
+//! 1. Prepare: what makes memory move along with its nodes.
+//! 2. Shrink, deepest cgroups first: sets lose what they must lose, bounds and weights go down.
+//! 3. Grow, shallowest first: sets get their final value, bounds and weights go up.
+//! 4. Settle, deepest first: a set that had to hold more for a while, since a cgroup below it moved to entirely other ids, gets its
+//!    final value; what bounds nothing and orders nothing comes last.
 //!
 //! So a parent grows before its children, a child shrinks before its parent (the v1 kernel refuses anything else), and what one set loses
 //! is free before another gains it.
@@ -31,6 +32,7 @@ pub(crate) struct Step {
 
 #[derive(Default)]
 struct Phases {
+    prepare: Vec<Step>,
     shrink: Vec<Step>,
     grow: Vec<Step>,
     settle: Vec<Step>,
@@ -45,6 +47,9 @@ pub(crate) fn order(changes: &[Change]) -> Vec<Step> {
     for change in changes {
         let step = Step { knob: change.knob.clone(), value: change.to.clone(), last: true };
         match shrinks(&change.from, &change.to) {
+            _ if change.to == KnobValue::MemoryMigrate(true) => phases.prepare.push(step),
+            // The memory nodes that go before still take memory along.
+            _ if matches!(change.knob.kind, KnobKind::MemoryMigrate | KnobKind::OomScoreAdj) => phases.settle.push(step),
             None => {}
             // The kernel refuses a weight while the cgroup is idle, and forgets it on the way out.
             Some(true) if change.knob.kind == KnobKind::CpuShares && waking.contains(&change.knob.cgroup) => phases.grow.push(step),
@@ -55,7 +60,7 @@ pub(crate) fn order(changes: &[Change]) -> Vec<Step> {
     phases.shrink.sort_by(deepest_first);
     phases.grow.sort_by(shallowest_first);
     phases.settle.sort_by(deepest_first);
-    [phases.shrink, phases.grow, phases.settle].concat()
+    [phases.prepare, phases.shrink, phases.grow, phases.settle].concat()
 }
 
 /// Within one cgroup: idle before the weight, the rest as declared.

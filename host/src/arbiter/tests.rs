@@ -165,3 +165,34 @@ fn a_journal_whose_tree_was_put_back_does_not_bind_the_folder() {
     arbiter.restore();
     assert_eq!(other().unwrap().1, Vec::<String>::new());
 }
+
+#[test]
+fn a_score_is_that_of_every_process_and_an_empty_cgroup_has_none() {
+    let fixture = Fixture::new();
+    let mut children: Vec<std::process::Child> = (0..2).map(|_| std::process::Command::new("sleep").arg("1000").spawn().unwrap()).collect();
+    let held = |child: &std::process::Child| fs::read_to_string(format!("/proc/{}/oom_score_adj", child.id())).unwrap().trim().to_owned();
+    let before = held(&children[0]);
+    let (mut arbiter, _) = fixture.open();
+    let score = KnobValue::OomScoreAdj(gleaner_model::OomScoreAdj::new(987).unwrap());
+    let results = |outcomes: Vec<Outcome>| outcomes.into_iter().map(|o| (o.knob.kind.to_string(), o.result)).collect::<Vec<_>>();
+    fs::write(fixture.file("cgroup.procs"), "").unwrap();
+    assert_eq!(results(arbiter.apply(&fixture.plan(std::slice::from_ref(&score)))), []);
+    // A number that no process has any more is passed over.
+    let listed = format!("{}\n{}\n4194303\n", children[0].id(), children[1].id());
+    fs::write(fixture.file("cgroup.procs"), listed).unwrap();
+    let outcomes = results(arbiter.apply(&fixture.plan(std::slice::from_ref(&score))));
+    let after: Vec<String> = children.iter().map(held).collect();
+    let again = results(arbiter.apply(&fixture.plan(std::slice::from_ref(&score))));
+    drop(arbiter);
+    let (mut arbiter, _) = fixture.open();
+    let report = arbiter.restore();
+    let restored: Vec<String> = children.iter().map(held).collect();
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let first = KnobValue::OomScoreAdj(before.parse().unwrap());
+    assert_eq!(outcomes, [("oom_score_adj".to_owned(), WriteResult::Wrote { from: Some(first), to: score })]);
+    assert_eq!((after, again), (vec!["987".to_owned(); 2], vec![]));
+    assert_eq!((restored, report.failed), (vec![before; 2], vec![]));
+}

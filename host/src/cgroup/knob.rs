@@ -1,6 +1,7 @@
 //! The kernel file of each knob on v1 and v2, and its text both ways.
 
 use crate::cgroup::layout::{Controller, Layout, Version};
+use crate::cgroup::scores;
 use crate::error::HostError;
 use gleaner_model::{Bytes, CpuMax, CpuShares, KnobId, KnobKind, KnobValue, Limit, Micros, ValueError};
 use std::fs;
@@ -11,13 +12,15 @@ use std::path::{Path, PathBuf};
 #[must_use]
 pub const fn controller(kind: KnobKind) -> Controller {
     match kind {
-        KnobKind::CpusetCpus | KnobKind::CpusetMems => Controller::Cpuset,
+        KnobKind::CpusetCpus | KnobKind::CpusetMems | KnobKind::MemoryMigrate => Controller::Cpuset,
         KnobKind::CpuShares | KnobKind::CpuIdle | KnobKind::CpuMax => Controller::Cpu,
-        KnobKind::MemoryLow | KnobKind::MemoryHigh | KnobKind::MemoryMax => Controller::Memory,
+        // The kernel kills by the memory of a process, so its list of processes is the one that counts.
+        KnobKind::MemoryLow | KnobKind::MemoryHigh | KnobKind::MemoryMax | KnobKind::OomScoreAdj => Controller::Memory,
     }
 }
 
-/// The names of the files that hold a knob; none when the version has no such knob.
+/// The names of the files that hold a knob; none when the version has no such knob. `oom_score_adj` is in the folders of the processes, all
+/// others are in the folder of the cgroup.
 #[must_use]
 pub const fn files(kind: KnobKind, version: Version) -> &'static [&'static str] {
     match (kind, version) {
@@ -33,7 +36,19 @@ pub const fn files(kind: KnobKind, version: Version) -> &'static [&'static str] 
         (KnobKind::MemoryHigh, Version::V2) => &["memory.high"],
         (KnobKind::MemoryMax, Version::V1) => &["memory.limit_in_bytes"],
         (KnobKind::MemoryMax, Version::V2) => &["memory.max"],
+        (KnobKind::MemoryMigrate, Version::V1) => &["cpuset.memory_migrate"],
+        (KnobKind::MemoryMigrate, Version::V2) => &[],
+        (KnobKind::OomScoreAdj, _) => &[scores::FILE],
     }
+}
+
+/// What keeps a knob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// Files of the cgroup.
+    Cgroup,
+    /// A file of each process of the cgroup.
+    Processes,
 }
 
 /// Where one knob of one cgroup is kept.
@@ -42,16 +57,24 @@ pub(crate) struct Place {
     pub(crate) dir: PathBuf,
     pub(crate) version: Version,
     pub(crate) files: &'static [&'static str],
+    pub(crate) keeper: Keeper,
 }
 
 impl Place {
-    /// The path to name in a message: the first file.
+    /// The path to name in a message: the first file of the cgroup, or the cgroup.
     pub(crate) fn path(&self) -> PathBuf {
+        if self.keeper == Keeper::Processes {
+            return self.dir.clone();
+        }
         self.files.first().map_or_else(|| self.dir.clone(), |file| self.dir.join(file))
     }
 
-    /// The texts of all files without their line ends; `None` when the cgroup exists and lacks one of them.
+    /// The texts of all files without their line ends; `None` when the cgroup exists and lacks one of them, or has no process that could have
+    /// one. Of processes it is the text of the one with the lowest number.
     pub(crate) fn read(&self) -> Result<Option<Vec<String>>, HostError> {
+        if self.keeper == Keeper::Processes {
+            return Ok(scores::of_first(&self.dir)?.map(|text| vec![text]));
+        }
         let mut texts = Vec::new();
         for file in self.files {
             let path = self.dir.join(file);
@@ -74,10 +97,11 @@ pub(crate) fn locate(layout: &Layout, id: &KnobId) -> Option<Place> {
     let controller = controller(id.kind);
     let version = layout.version(controller)?;
     let files = files(id.kind, version);
-    (!files.is_empty()).then_some(Place { dir: layout.dir(controller, &id.cgroup)?, version, files })
+    let keeper = if id.kind == KnobKind::OomScoreAdj { Keeper::Processes } else { Keeper::Cgroup };
+    (!files.is_empty()).then_some(Place { dir: layout.dir(controller, &id.cgroup)?, version, files, keeper })
 }
 
-/// What a knob holds; `None` when this kernel or hierarchy does not offer it. The shares of an idle cgroup are not its own: the kernel shows
+/// What a knob holds; `None` when this kernel or hierarchy does not offer it, or, for a knob of processes, there is none. The shares of an idle cgroup are not its own: the kernel shows
 /// its weight for idle cgroups there.
 ///
 /// # Errors
@@ -103,11 +127,9 @@ pub fn parse(kind: KnobKind, version: Version, texts: &[String]) -> Result<KnobV
             Version::V1 => CpuShares::new(number(text)?),
             Version::V2 => shares_of_weight(number(text)?),
         }),
-        KnobKind::CpuIdle => KnobValue::Idle(match text {
-            "0" => false,
-            "1" => true,
-            _ => return Err(ValueError::malformed(text, "0 or 1")),
-        }),
+        KnobKind::CpuIdle => KnobValue::Idle(flag(text)?),
+        KnobKind::MemoryMigrate => KnobValue::MemoryMigrate(flag(text)?),
+        KnobKind::OomScoreAdj => KnobValue::OomScoreAdj(text.parse()?),
         KnobKind::CpuMax => KnobValue::CpuMax(match version {
             Version::V1 => cpu_max(text, texts.get(1).map_or("", |text| text.trim()), "-1")?,
             Version::V2 => {
@@ -122,6 +144,14 @@ pub fn parse(kind: KnobKind, version: Version, texts: &[String]) -> Result<KnobV
         KnobKind::MemoryHigh => KnobValue::MemoryHigh(memory(text)?),
         KnobKind::MemoryMax => KnobValue::MemoryMax(memory(text)?),
     })
+}
+
+fn flag(text: &str) -> Result<bool, ValueError> {
+    match text {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err(ValueError::malformed(text, "0 or 1")),
+    }
 }
 
 fn number(text: &str) -> Result<u64, ValueError> {
@@ -160,7 +190,9 @@ pub fn texts(version: Version, from: &KnobValue, to: &KnobValue) -> Vec<(&'stati
         KnobValue::Cpus(cpus) => format!("{cpus}\n"),
         KnobValue::Mems(mems) => format!("{mems}\n"),
         KnobValue::Shares(shares) if version == Version::V2 => shares.weight().to_string(),
-        KnobValue::Shares(_) | KnobValue::Idle(_) | KnobValue::CpuMax(_) => to.to_string(),
+        KnobValue::Shares(_) | KnobValue::Idle(_) | KnobValue::CpuMax(_) | KnobValue::MemoryMigrate(_) | KnobValue::OomScoreAdj(_) => {
+            to.to_string()
+        }
         KnobValue::MemoryLow(bytes) => memory_text(version, Limit::At(*bytes)),
         KnobValue::MemoryHigh(limit) | KnobValue::MemoryMax(limit) => memory_text(version, *limit),
     };

@@ -1,6 +1,6 @@
 //! Writes a tree as the kernel shows it for a described machine, and says which value readers must make of it.
 
-use gleaner_model::{Bytes, CpuId, CpuSet, Id, NodeInfo, NumaId, NumaSet, RawCpu, Topology};
+use gleaner_model::{Bytes, CpuId, CpuSet, Id, NodeInfo, NumaId, NumaSet, PageCount, PageSize, RawCpu, Topology};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -18,6 +18,8 @@ pub(super) struct Machine {
     pub(super) old_names: bool,
     /// A kernel without NUMA shows no nodes.
     pub(super) numa: bool,
+    /// Huge pages of each size in KiB on each node; a kernel without them shows no folder.
+    pub(super) pages: BTreeMap<(u32, u64), u64>,
 }
 
 impl Machine {
@@ -46,6 +48,7 @@ impl Machine {
             distances: Some((0..nodes).map(|a| (0..nodes).map(|b| distance(a, b)).collect()).collect()),
             old_names: false,
             numa: true,
+            pages: BTreeMap::new(),
         }
     }
 
@@ -59,6 +62,12 @@ impl Machine {
             id: NumaId::new(*id),
             memory: Bytes::new(kib * 1024),
             distances: if self.nodes.len() == 1 { [(NumaId::new(*id), 10)].into() } else { row(index) },
+            hugepages: self
+                .pages
+                .iter()
+                .filter(|((node, _), _)| node == id)
+                .map(|((_, kib), count)| (size(*kib), PageCount::new(*count)))
+                .collect(),
         });
         Topology::build(self.online().cloned().collect(), nodes.collect()).unwrap()
     }
@@ -76,6 +85,11 @@ impl Machine {
         }
         self.online().for_each(|cpu| self.write_cpu(&cpu_dir.join(format!("cpu{}", cpu.cpu)), cpu));
         let total: u64 = self.nodes.values().sum();
+        for ((node, kib), count) in &self.pages {
+            let dir = if self.numa { node_dir.join(format!("node{node}/hugepages")) } else { root.join("sys/kernel/mm/hugepages") };
+            put(&dir.join(format!("hugepages-{kib}kB/nr_hugepages")), &count.to_string());
+            put(&dir.join(format!("hugepages-{kib}kB/free_hugepages")), "0");
+        }
         put(&root.join("proc/meminfo"), &format!("MemTotal:       {total} kB\nMemFree:        1024 kB"));
         if !self.numa {
             return;
@@ -124,6 +138,10 @@ impl Machine {
     fn having(&self, test: impl Fn(&RawCpu) -> bool) -> CpuSet {
         self.online().filter(|c| test(c)).map(|c| c.cpu).collect()
     }
+}
+
+fn size(kib: u64) -> PageSize {
+    PageSize::new(Bytes::new(kib * 1024)).unwrap()
 }
 
 fn put_set(dir: &Path, mask: &str, list: &str, cpus: &CpuSet) {

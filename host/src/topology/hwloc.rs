@@ -1,8 +1,8 @@
 //! The reader through hwloc. Its objects are converted here and seen nowhere else.
 
-use super::{complete_distances, sysfs};
+use super::{complete_distances, pages, sysfs};
 use crate::HostError;
-use gleaner_model::{Bytes, CpuId, Id, NodeInfo, NumaId, RawCpu, Topology};
+use gleaner_model::{Bytes, CpuId, Id, NodeInfo, NumaId, PageCount, PageSize, RawCpu, Topology};
 use hwlocality::object::TopologyObject;
 use hwlocality::object::attributes::ObjectAttributes;
 use hwlocality::object::distance::DistancesKind;
@@ -11,6 +11,9 @@ use hwlocality::topology::Topology as Hwloc;
 use hwlocality::topology::builder::BuildFlags;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Missing on a kernel without NUMA.
+const NODES: &str = "sys/devices/system/node";
 
 /// Keeps keys made up for what hwloc does not know apart from its own object numbers, which count up from 0.
 const MADE_UP: u64 = 1 << 63;
@@ -31,7 +34,9 @@ pub(super) fn from_hwloc_at(root: &Path) -> Result<Topology, HostError> {
     let found = builder.build().map_err(|e| failed("hwloc's discovery", &e))?;
     // Without the kernel's lists, nearness decides; a tree that lacks them is no reason to do without hwloc.
     let homes = sysfs::homes(root).unwrap_or_default();
-    convert(&found, &homes)
+    // hwloc tells them too, but not on a kernel without NUMA.
+    let pages = |id: NumaId| if root.join(NODES).exists() { pages::of_node(root, id) } else { pages::of_machine(root) };
+    convert(&found, &homes, pages)
 }
 
 /// Converts a topology that hwloc found, imported or made up.
@@ -43,10 +48,14 @@ pub(super) fn from_hwloc_at(root: &Path) -> Result<Topology, HostError> {
 /// # Errors
 /// When a CPU or node has no number, a CPU is near no node, or the description contradicts itself.
 pub fn from_hwloc_topology(topology: &Hwloc) -> Result<Topology, HostError> {
-    convert(topology, &BTreeMap::new())
+    convert(topology, &BTreeMap::new(), |_| Ok(BTreeMap::new()))
 }
 
-fn convert(topology: &Hwloc, homes: &BTreeMap<CpuId, NumaId>) -> Result<Topology, HostError> {
+fn convert(
+    topology: &Hwloc,
+    homes: &BTreeMap<CpuId, NumaId>,
+    pages: impl Fn(NumaId) -> Result<BTreeMap<PageSize, PageCount>, HostError>,
+) -> Result<Topology, HostError> {
     let mut near = Vec::new();
     let mut nodes = Vec::new();
     for object in topology.objects_with_type(ObjectType::NUMANode) {
@@ -56,7 +65,7 @@ fn convert(topology: &Hwloc, homes: &BTreeMap<CpuId, NumaId>) -> Result<Topology
             _ => 0,
         };
         near.push((id, object));
-        nodes.push(NodeInfo { id, memory: Bytes::new(memory), distances: BTreeMap::new() });
+        nodes.push(NodeInfo { id, memory: Bytes::new(memory), distances: BTreeMap::new(), hugepages: pages(id)? });
     }
     near.sort_by_key(|(id, object)| preference(*id, object));
     add_distances(topology, &mut nodes)?;

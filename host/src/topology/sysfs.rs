@@ -1,6 +1,6 @@
 //! The plain reader of `/sys/devices/system/{cpu,node}` (kernel: Documentation/ABI/stable/sysfs-devices-{system-cpu,node}).
 
-use super::complete_distances;
+use super::{complete_distances, pages};
 use crate::HostError;
 use gleaner_model::{Bytes, CpuId, CpuSet, Id, IdSet, NodeInfo, NumaId, NumaSet, RawCpu, Topology};
 use std::collections::BTreeMap;
@@ -28,7 +28,10 @@ pub fn from_sysfs(root: &Path) -> Result<Topology, HostError> {
     let homes = homes_among(root, ids.as_ref())?;
     let mut nodes = match &ids {
         Some(ids) => ids.iter().map(|id| node_info(root, id, ids)).collect::<Result<Vec<_>, _>>()?,
-        None => vec![NodeInfo { id: NumaId::new(0), memory: mem_total(&root.join("proc/meminfo"))?, distances: BTreeMap::new() }],
+        None => {
+            let memory = mem_total(&root.join("proc/meminfo"))?;
+            vec![NodeInfo { id: NumaId::new(0), memory, distances: BTreeMap::new(), hugepages: pages::of_machine(root)? }]
+        }
     };
     complete_distances(&mut nodes);
     let home = |cpu: CpuId| match ids {
@@ -75,7 +78,12 @@ fn homes_among(root: &Path, ids: Option<&NumaSet>) -> Result<BTreeMap<CpuId, Num
 
 fn node_info(root: &Path, id: NumaId, ids: &NumaSet) -> Result<NodeInfo, HostError> {
     let dir = node_dir(root, id);
-    Ok(NodeInfo { id, memory: mem_total(&dir.join("meminfo"))?, distances: distances(&dir.join("distance"), ids)? })
+    Ok(NodeInfo {
+        id,
+        memory: mem_total(&dir.join("meminfo"))?,
+        distances: distances(&dir.join("distance"), ids)?,
+        hugepages: pages::of_node(root, id)?,
+    })
 }
 
 /// One row of the table: a column for each online node, in rising order. Empty where there is no such file.
@@ -149,7 +157,7 @@ fn mem_total(file: &Path) -> Result<Bytes, HostError> {
     bytes.map(Bytes::new).ok_or_else(|| malformed(file, "there is no line \"MemTotal: <number> kB\""))
 }
 
-fn node_dir(root: &Path, id: NumaId) -> PathBuf {
+pub(super) fn node_dir(root: &Path, id: NumaId) -> PathBuf {
     root.join("sys/devices/system/node").join(format!("node{id}"))
 }
 
@@ -161,7 +169,7 @@ fn parse_set<I: Id>(file: &Path, text: &str) -> Result<IdSet<I>, HostError> {
     text.parse().map_err(|error: gleaner_model::ValueError| malformed(file, error.to_string()))
 }
 
-fn read(file: &Path) -> Result<String, HostError> {
+pub(super) fn read(file: &Path) -> Result<String, HostError> {
     std::fs::read_to_string(file).map_err(|e| HostError::io("read", file, e))
 }
 
@@ -173,6 +181,6 @@ fn read_optional(file: &Path) -> Result<Option<String>, HostError> {
     }
 }
 
-fn malformed(file: &Path, cause: impl Into<String>) -> HostError {
+pub(super) fn malformed(file: &Path, cause: impl Into<String>) -> HostError {
     HostError::Malformed { path: file.to_owned(), cause: cause.into() }
 }

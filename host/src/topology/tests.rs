@@ -25,6 +25,11 @@ pub(super) fn machines() -> Vec<(&'static str, Machine)> {
         ("old names of files", Machine { old_names: true, ..small() }),
         ("no L3", with_nodes(|m| m.cpus.iter_mut().for_each(|c| c.l3 = None))),
         ("a kernel without NUMA", Machine { numa: false, ..Machine::regular(1, 1, 1, 2, 2) }),
+        (
+            "huge pages of two sizes",
+            Machine { pages: [((0, 2048), 512), ((0, 1 << 20), 0), ((1, 2048), 3), ((1, 1 << 20), 2)].into(), ..small() },
+        ),
+        ("huge pages of a kernel without NUMA", Machine { numa: false, pages: [((0, 2048), 7)].into(), ..Machine::regular(1, 1, 1, 2, 2) }),
         ("a node without memory", with_nodes(|m| m.nodes.insert(1, 0).map_or((), |_| ()))),
         (
             "a node without CPUs, near one of two",
@@ -154,6 +159,36 @@ fn an_online_cpu_on_no_node_is_an_error() {
     put(&dir.path().join("sys/devices/system/node/node1/cpulist"), "2-3,6");
     let error = from_sysfs(dir.path()).unwrap_err().to_string();
     assert!(error.contains("CPU 7 is online but on no NUMA node"), "{error}");
+}
+
+#[test]
+fn huge_pages_that_cannot_be_understood_are_named() {
+    for (file, text) in
+        [("hugepages-2048kB/nr_hugepages", "many"), ("hugepages-2048kB/nr_hugepages", "-1"), ("hugepages-2M/nr_hugepages", "1")]
+    {
+        let dir = tree(&Machine::regular(2, 1, 1, 2, 2));
+        let path = dir.path().join("sys/devices/system/node/node1/hugepages").join(file);
+        put(&path, text);
+        let error = from_sysfs(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(path.parent().unwrap().to_str().unwrap()), "{file} = {text}: {error}");
+    }
+}
+
+#[test]
+fn the_huge_pages_of_this_machine_are_those_of_its_nodes() {
+    let folder = Path::new("/sys/kernel/mm/hugepages");
+    if !folder.exists() {
+        return eprintln!("SKIP the_huge_pages_of_this_machine_are_those_of_its_nodes: the kernel offers none");
+    }
+    let topology = from_sysfs(Path::new("/")).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap()) {
+        let name = entry.file_name().into_string().unwrap();
+        let kib: u64 = name.strip_prefix("hugepages-").unwrap().strip_suffix("kB").unwrap().parse().unwrap();
+        let size = gleaner_model::PageSize::new(gleaner_model::Bytes::new(kib * 1024)).unwrap();
+        let all: u64 = std::fs::read_to_string(entry.path().join("nr_hugepages")).unwrap().trim().parse().unwrap();
+        let found: Vec<u64> = topology.nodes().filter_map(|(_, node)| node.hugepages.get(&size)).map(|count| count.get()).collect();
+        assert!(!found.is_empty() && found.iter().sum::<u64>() == all, "{name}: {found:?} on nodes, {all} in all");
+    }
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {

@@ -1,4 +1,5 @@
 use super::QosClass;
+use crate::idset::NumaSet;
 use thiserror::Error;
 
 /// Something wrong with a pod's annotations; each names the key and, where there is one, the value.
@@ -89,5 +90,17 @@ pub enum QosError {
         key: String,
         /// The key that it contradicts.
         other: String,
+    },
+    /// A wish that this machine cannot meet.
+    #[error("annotation {annotation}: {key} is {value:?}, but the machine has NUMA nodes {has}")]
+    NotOnMachine {
+        /// The annotation.
+        annotation: String,
+        /// The key inside it.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The machine's NUMA nodes.
+        has: NumaSet,
     },
 }

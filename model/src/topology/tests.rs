@@ -7,7 +7,7 @@ fn raw(cpu: u32, core: u64, package: u64, numa: u32) -> RawCpu {
 }
 
 fn node(id: u32) -> NodeInfo {
-    NodeInfo { id: NumaId::new(id), memory: Bytes::new(1 << 30), distances: BTreeMap::new() }
+    NodeInfo { id: NumaId::new(id), memory: Bytes::new(1 << 30), distances: BTreeMap::new(), hugepages: BTreeMap::new() }
 }
 
 #[test]

@@ -5,9 +5,9 @@ use crate::fixtures::{by_uid, machine, pod};
 use crate::{PlacePolicy, demands, place};
 use gleaner_model::{KnobKind, KubeQos, Requirement};
 
-const MI: u64 = 1 << 20;
+pub(super) const MI: u64 = 1 << 20;
 
-fn cgroups_of(pods: &BTreeMap<PodUid, Pod>) -> BTreeMap<PodUid, PodCgroups> {
+pub(super) fn cgroups_of(pods: &BTreeMap<PodUid, Pod>) -> BTreeMap<PodUid, PodCgroups> {
     let of = |pod: &Pod| {
         let path: CgroupPath = format!("/kubepods/{}/{}", pod.kube_qos.to_string().to_lowercase(), pod.uid).parse().unwrap();
         let containers = pod.containers.iter().map(|c| (c.name.clone(), path.join(c.name.as_str()).unwrap())).collect();
@@ -19,15 +19,15 @@ fn cgroups_of(pods: &BTreeMap<PodUid, Pod>) -> BTreeMap<PodUid, PodCgroups> {
 fn plan_with(pods: &BTreeMap<PodUid, Pod>, supply: Supply, policy: &KnobPolicy) -> Plan {
     let topology = machine(1, 1, 4, 1);
     let placed = place(&topology, &Assignment::default(), pods, &demands(pods, &BTreeMap::new()), &PlacePolicy::default());
-    knobs(&topology, pods, &cgroups_of(pods), &placed.assignment, &supply, policy)
+    knobs(&topology, pods, &cgroups_of(pods), &placed.assignment, &supply, &BTreeMap::new(), policy)
 }
 
 fn plan(pods: &BTreeMap<PodUid, Pod>, cpu: u64, memory: u64) -> Vec<String> {
-    shown(&plan_with(pods, Supply { cpu: MilliCpu::new(cpu), memory: Bytes::new(memory) }, &KnobPolicy::default()))
+    shown(&plan_with(pods, Supply { cpu: MilliCpu::new(cpu), memory: Bytes::new(memory), ..Supply::default() }, &KnobPolicy::default()))
 }
 
 /// The plan as lines, `cgroup knob value`, with what all paths have in common left out.
-fn shown(plan: &Plan) -> Vec<String> {
+pub(super) fn shown(plan: &Plan) -> Vec<String> {
     plan.iter().map(|(id, desired)| format!("{} {} {}", id.cgroup.as_str().replace("/kubepods/", ""), id.kind, desired.value)).collect()
 }
 
@@ -39,7 +39,7 @@ fn limited(mut pod: Pod, cpu: u64, memory_mi: u64) -> Pod {
     pod
 }
 
-fn promised(mut pod: Pod, memory_mi: u64) -> Pod {
+pub(super) fn promised(mut pod: Pod, memory_mi: u64) -> Pod {
     pod.containers[0].reclaimed_memory = Some(Bytes::new(memory_mi * MI));
     pod
 }
@@ -124,7 +124,7 @@ fn promises_beyond_the_supply_are_squeezed_in_proportion_and_never_to_nothing() 
 #[test]
 fn the_quota_says_with_which_numbers_it_was_made() {
     let pods = by_uid([pod("a", QosClass::Reclaimed, 3000), pod("b", QosClass::Reclaimed, 1000)]);
-    let plan = plan_with(&pods, Supply { cpu: MilliCpu::new(2000), memory: Bytes::ZERO }, &KnobPolicy::default());
+    let plan = plan_with(&pods, Supply { cpu: MilliCpu::new(2000), ..Supply::default() }, &KnobPolicy::default());
     let reasons: Vec<String> =
         plan.iter().filter(|(id, _)| id.kind == KnobKind::CpuMax).map(|(_, d)| format!("{}: {}", d.owner, d.reason)).collect();
     assert_eq!(
@@ -167,7 +167,8 @@ fn a_set_of_an_older_topology_is_cut_to_what_is_there() {
     let large = machine(1, 2, 4, 1);
     let placed = place(&large, &Assignment::default(), &pods, &demands(&pods, &BTreeMap::new()), &PlacePolicy::default());
     let small = machine(1, 1, 4, 1);
-    let lines = shown(&knobs(&small, &pods, &cgroups_of(&pods), &placed.assignment, &Supply::default(), &KnobPolicy::default()));
+    let lines =
+        shown(&knobs(&small, &pods, &cgroups_of(&pods), &placed.assignment, &Supply::default(), &BTreeMap::new(), &KnobPolicy::default()));
     assert!(
         lines.iter().any(|line| line.ends_with("cpuset.cpus 0-3")) && lines.iter().any(|line| line.ends_with("cpuset.mems 0")),
         "{lines:?}"
@@ -176,10 +177,19 @@ fn a_set_of_an_older_topology_is_cut_to_what_is_there() {
 
 #[test]
 fn a_policy_below_the_kernels_least_is_named() {
-    let policy = KnobPolicy { squeeze_floor: MilliCpu::new(1), memory_high: Permille::new(1001), ..KnobPolicy::default() };
+    let policy = KnobPolicy {
+        squeeze_floor: MilliCpu::new(1),
+        memory_high: Permille::new(1001),
+        migration_per_tick: Bytes::ZERO,
+        ..KnobPolicy::default()
+    };
     assert_eq!(
         policy.validate(),
-        ["squeezeFloor: 1m is less than the kernel's least quota, 10m", "memoryHigh: 100.1% is not above 0% and at most 100%"]
+        [
+            "squeezeFloor: 1m is less than the kernel's least quota, 10m",
+            "memoryHigh: 100.1% is not above 0% and at most 100%",
+            "migrationPerTick: 0 would keep memory where it is; at least one byte",
+        ]
     );
     assert_eq!(KnobPolicy::default().validate(), Vec::<String>::new());
 }

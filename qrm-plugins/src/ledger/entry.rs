@@ -96,6 +96,12 @@ impl Entry {
         }
     }
 
+    /// Whether the pod can be placed by what is known of it. Callers ask for containers one after another, the main one not always first.
+    pub(super) fn stands(&self) -> bool {
+        let together = self.qos.class == QosClass::Dedicated || self.qos.memory.numa_binding != NumaBinding::Unbound;
+        !together || self.containers.values().any(|held| held.kind == ContainerType::Main)
+    }
+
     fn container(&self, name: &ContainerName, held: &Held) -> Container {
         let amount = |resource: &str, reclaimed: bool| {
             let claim = held.claims.get(resource).filter(|claim| claim.reclaimed == reclaimed)?;
@@ -110,6 +116,8 @@ impl Entry {
             memory: Requirement { request: amount(MEMORY, false).map(Amount::bytes), limit: None },
             reclaimed_cpu: amount(CPU, true).map(Amount::cpu),
             reclaimed_memory: amount(MEMORY, true).map(Amount::bytes),
+            hugepages: BTreeMap::new(),
+            extended: BTreeMap::new(),
         }
     }
 

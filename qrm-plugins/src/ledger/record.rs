@@ -94,7 +94,7 @@ impl Ledger {
             }
             assignment.nodes.extend(record.nodes.map(|nodes| (uid, nodes)));
         }
-        let pods = entries.iter().map(|(uid, entry)| (uid.clone(), entry.pod())).collect();
+        let pods = entries.iter().filter(|(_, entry)| entry.stands()).map(|(uid, entry)| (uid.clone(), entry.pod())).collect();
         (Self { entries, pods, assignment: Arc::new(assignment) }, warnings)
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fixtures::{asked, cpus, request, uid};
 use crate::plugin::Amount;
-use crate::{Claim, Rule};
+use crate::{Claim, Refusal, Rule};
 use gleaner_model::{MilliCpu, NumaPlacement, Pool, QosClass};
 
 fn with(ledger: &mut Ledger, pod: &str, container: &str, kind: ContainerType, class: QosClass, cores: f64) {

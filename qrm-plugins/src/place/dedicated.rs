@@ -1,18 +1,30 @@
-//! CPUs of dedicated pods: those placed keep theirs, new ones get the best that is free.
+//! CPUs of dedicated pods: those placed keep theirs, those resized grow or shrink where they are, new ones get the best that is free.
 
-use super::Context;
-use super::nodes::{rounds, split, width};
+mod cause;
+mod find;
+mod resize;
+
+pub(super) use cause::rule;
+pub(super) use find::{Finder, find};
+pub(super) use resize::{is_settled, resize};
+
+use super::bound::chosen;
+use super::{Context, is_reclaim};
 use crate::demand::DedicatedDemand;
-use crate::take::{Wanted, capacity, give_back, take_from_node};
-use gleaner_model::{CpuId, CpuSet, Id, MilliCpu, NumaBinding, NumaId, NumaPlacement, NumaSet, PodUid, PoolName};
+use crate::refusal::{Refusal, Rule};
+use gleaner_model::{CpuSet, NumaBinding, NumaId, NumaPlacement, NumaSet, PodUid, PoolName};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// CPUs of the dedicated pods that have some, and why the others have none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Dedicated {
     pub(super) given: BTreeMap<PodUid, CpuSet>,
-    pub(super) refused: BTreeMap<PodUid, String>,
+    pub(super) refused: BTreeMap<PodUid, Refusal>,
+    /// Pods that keep what they had, since what they ask for now cannot be had.
+    pub(super) unresized: BTreeMap<PodUid, Refusal>,
+    /// Pods without `numa_share` that other classes are beside, since they run there and have no other CPU.
+    beside: BTreeSet<PodUid>,
 }
 
 impl Dedicated {
@@ -21,218 +33,203 @@ impl Dedicated {
         self.given.values().fold(CpuSet::new(), |all, cpus| all.union(cpus))
     }
 
-    /// CPUs for pools: not reserved, not dedicated, and not on a node that a dedicated pod has without others.
+    /// CPUs for pools: not kept, not dedicated, and not on a node that a dedicated pod has without other classes. (An exclusive one has
+    /// all CPUs of its nodes anyway.)
     pub(super) fn open(&self, context: &Context<'_>) -> CpuSet {
-        let closed = self.nodes(context, |demand| !demand.numa_share || demand.binding == NumaBinding::Exclusive);
-        let layout = &context.layout;
-        layout.online.difference(&context.reserve).difference(&self.cpus()).difference(&layout.cpus_of(&closed))
+        let closed = self.nodes(context, |uid, demand| !demand.numa_share && !self.beside.contains(uid));
+        context.usable.difference(&self.cpus()).difference(&context.layout.cpus_of(&closed))
     }
 
-    fn nodes(&self, context: &Context<'_>, of: impl Fn(&DedicatedDemand) -> bool) -> NumaSet {
-        let matching = self.given.iter().filter(|(uid, _)| context.demands.dedicated.get(*uid).is_some_and(&of));
+    /// CPUs of dedicated pods that suffer reclaimed pods beside them.
+    pub(super) fn lendable(&self, context: &Context<'_>) -> CpuSet {
+        let alone = self.nodes(context, |_, demand| !demand.numa_share || demand.binding == NumaBinding::Exclusive);
+        self.cpus().difference(&context.layout.cpus_of(&alone))
+    }
+
+    fn nodes(&self, context: &Context<'_>, of: impl Fn(&PodUid, &DedicatedDemand) -> bool) -> NumaSet {
+        let matching = self.given.iter().filter(|(uid, _)| context.demands.dedicated.get(*uid).is_some_and(|demand| of(uid, demand)));
         matching.flat_map(|(_, cpus)| context.layout.topology.nodes_of(cpus).iter().collect::<Vec<_>>()).collect()
     }
 
-    fn with(&self, uid: &PodUid, cpus: &CpuSet) -> Self {
+    pub(super) fn with(&self, uid: &PodUid, cpus: &CpuSet) -> Self {
         let mut given = self.given.clone();
         given.insert(uid.clone(), cpus.clone());
-        Self { given, refused: BTreeMap::new() }
+        Self { given, beside: self.beside.clone(), ..Self::default() }
+    }
+
+    fn with_beside(&self, more: impl Iterator<Item = PodUid>) -> Self {
+        let beside = self.beside.iter().cloned().chain(more).collect();
+        Self { given: self.given.clone(), beside, ..Self::default() }
+    }
+
+    fn without(&self, uid: &PodUid) -> Self {
+        let mut given = self.given.clone();
+        given.remove(uid);
+        Self { given, beside: self.beside.clone(), ..Self::default() }
+    }
+
+    /// Whether pods that run in pools would be left without any CPU, on the node or on the only node that they may be on.
+    fn strands(&self, context: &Context<'_>) -> bool {
+        let (open, demands) = (self.open(context), context.demands);
+        let runs = |uid: &PodUid| context.current.members.contains_key(uid);
+        let without = |node: NumaId| context.layout.nodes.get(&node).is_some_and(|cpus| cpus.is_disjoint(&open));
+        let shares = demands.bound.iter().filter(|(uid, demand)| !demand.reclaimed() && runs(uid)).map(|(uid, _)| uid);
+        let stranded = shares.clone().filter_map(|uid| chosen(context, uid)).any(|nodes| nodes.iter().all(without));
+        // System pods have the reserve, reclaimed pods what dedicated pods lend.
+        let reserve = !context.reserve.is_empty();
+        let lent = context.policy.overlap_dedicated && !self.lendable(context).is_empty();
+        let elsewhere = |pool: &PoolName| (reserve && demands.system.contains_key(pool)) || (lent && is_reclaim(pool));
+        let members = demands.members.iter().filter(|(_, pool)| !elsewhere(pool)).map(|(uid, _)| uid);
+        let reclaimed = demands.bound.iter().filter(|(_, demand)| demand.reclaimed() && !lent).map(|(uid, _)| uid);
+        stranded || (open.is_empty() && members.chain(shares).chain(reclaimed).any(runs))
     }
 }
 
-/// Places all dedicated pods: first those that keep their CPUs, then the others, the largest request first.
-pub(super) fn place(context: &Context<'_>) -> Dedicated {
-    let mut order: Vec<(&PodUid, &DedicatedDemand)> = context.demands.dedicated.iter().collect();
-    order.sort_by_key(|(uid, demand)| (Reverse(demand.cpus), &demand.name, *uid));
-    let mut done = Dedicated::default();
-    let mut waiting = Vec::new();
-    for (uid, demand) in order {
-        match keep(context, &done, uid, demand) {
-            Some(cpus) => {
-                done.given.insert(uid.clone(), cpus);
-            }
-            None => waiting.push((uid, demand)),
-        }
+/// One pod to be placed.
+#[derive(Clone, Copy)]
+pub(super) struct Wanting<'a> {
+    uid: &'a PodUid,
+    demand: &'a DedicatedDemand,
+    /// The CPUs that it needs on this machine.
+    cpus: u32,
+    /// The nodes that hints chose for it.
+    chosen: Option<&'a NumaSet>,
+}
+
+impl<'a> Wanting<'a> {
+    pub(super) fn new(context: &Context<'a>, uid: &'a PodUid, demand: &'a DedicatedDemand) -> Self {
+        let bound = demand.binding != NumaBinding::Unbound;
+        let chosen = context.current.nodes.get(uid).filter(|nodes| bound && !nodes.is_empty());
+        // A pod that runs and now asks for other nodes is no longer held to those that were chosen before.
+        let runs = context.current.pools.contains_key(&PoolName::dedicated(uid));
+        let chosen = chosen.filter(|nodes| !runs || asks_for(demand, nodes));
+        Self { uid, demand, cpus: demand.cpus_on(context.layout.threads), chosen }
     }
+
+    /// The same pod, told other nodes.
+    pub(super) fn told<'b>(&self, chosen: Option<&'b NumaSet>) -> Wanting<'b>
+    where
+        'a: 'b,
+    {
+        Wanting { chosen, ..*self }
+    }
+
+    /// Whether these are nodes that it is to be on.
+    fn may_be_on(&self, nodes: &NumaSet) -> bool {
+        asks_for(self.demand, nodes) && self.chosen.is_none_or(|chosen| chosen == nodes)
+    }
+}
+
+/// Whether the annotations allow these nodes.
+fn asks_for(demand: &DedicatedDemand, nodes: &NumaSet) -> bool {
+    match (&demand.placement, demand.binding) {
+        (NumaPlacement::Ids(ids), _) => nodes == ids,
+        (NumaPlacement::Number(number), _) => u32::try_from(nodes.len()) == Ok(*number),
+        (NumaPlacement::Any, NumaBinding::Bound) => nodes.len() == 1,
+        (NumaPlacement::Any, NumaBinding::Unbound | NumaBinding::Exclusive) => true,
+    }
+}
+
+/// Places all dedicated pods: first those that keep their CPUs, then those that are resized, then the others, the largest request first. `without` keeps its
+/// CPUs from the others while they are placed, and is left out of the outcome.
+pub(super) fn place(context: &Context<'_>, without: Option<&PodUid>) -> Dedicated {
+    let mut order: Vec<_> = context.demands.dedicated.iter().map(|(uid, demand)| Wanting::new(context, uid, demand)).collect();
+    order.sort_by_key(|wanting| (Reverse(wanting.cpus), &wanting.demand.name, wanting.uid));
+    let (mut done, mut held) = (Dedicated::default(), CpuSet::new());
+    let (kept, mut waiting): (Vec<_>, Vec<_>) = order.into_iter().partition(|wanting| match has(context, &held, wanting.uid) {
+        Some(cpus) => {
+            held = held.union(cpus);
+            done.given.insert(wanting.uid.clone(), cpus.clone()).is_none()
+        }
+        None => false,
+    });
+    for wanting in kept.iter().filter(|wanting| !wanting.demand.numa_share) {
+        suffer(context, &mut done, &kept, wanting);
+    }
+    let placed = |wanting: &Wanting<'_>| Some(wanting.uid) != without;
+    let mut resized: Vec<_> = kept.into_iter().filter(|wanting| placed(wanting) && !is_settled(context, &done, wanting)).collect();
+    waiting.retain(placed);
     // Until a round places nobody: then asking again with the outcome as the start refuses the same pods, so that nothing flaps.
     loop {
-        let before = waiting.len();
-        waiting.retain(|(uid, demand)| match find(context, &done, uid, demand) {
-            Ok(cpus) => {
-                done.refused.remove(*uid);
-                done.given.insert((*uid).clone(), cpus);
-                false
-            }
-            Err(cause) => {
-                done.refused.insert((*uid).clone(), cause);
-                true
-            }
-        });
-        if waiting.is_empty() || waiting.len() == before {
-            return done;
+        let before = resized.len() + waiting.len();
+        resized.retain(|wanting| attempt(wanting, resize(context, &done, wanting), &mut done.given, &mut done.unresized));
+        waiting.retain(|wanting| attempt(wanting, find(context, &done, wanting), &mut done.given, &mut done.refused));
+        if resized.len() + waiting.len() == before {
+            break;
+        }
+    }
+    without.map(|uid| done.given.remove(uid));
+    for uid in &done.beside {
+        let cause = "other classes run on its NUMA nodes and have no other CPU; they stay beside it";
+        done.unresized.entry(uid.clone()).or_insert_with(|| Refusal::by(Rule::NumaShare, cause));
+    }
+    done
+}
+
+/// Lets others be beside a pod without `numa_share` if they would have no CPU otherwise. New pods are never placed so; this is one that
+/// gave up `numa_share` while it ran.
+fn suffer(context: &Context<'_>, done: &mut Dedicated, kept: &[Wanting<'_>], wanting: &Wanting<'_>) {
+    let later =
+        kept.iter().skip_while(|other| other.uid != wanting.uid).filter(|other| !other.demand.numa_share).map(|other| other.uid.clone());
+    let mut open = done.with_beside(later);
+    if open.strands(context) {
+        return;
+    }
+    open.beside.remove(wanting.uid);
+    if open.strands(context) {
+        done.beside.insert(wanting.uid.clone());
+    }
+}
+
+/// Notes the outcome for one pod. True when it must try again.
+fn attempt(
+    wanting: &Wanting<'_>,
+    outcome: Result<CpuSet, Refusal>,
+    given: &mut BTreeMap<PodUid, CpuSet>,
+    failed: &mut BTreeMap<PodUid, Refusal>,
+) -> bool {
+    match outcome {
+        Ok(cpus) => {
+            failed.remove(wanting.uid);
+            given.insert(wanting.uid.clone(), cpus);
+            false
+        }
+        Err(refusal) => {
+            failed.insert(wanting.uid.clone(), refusal);
+            true
         }
     }
 }
 
-/// The CPUs that a pod has and keeps. `None` when it has none, or has some that it cannot keep or too few.
-fn keep(context: &Context<'_>, done: &Dedicated, uid: &PodUid, demand: &DedicatedDemand) -> Option<CpuSet> {
+/// The CPUs that a pod has and can keep; `None` when it has none, or has some that are gone or somebody else's: among those held.
+pub(super) fn has<'a>(context: &Context<'a>, held: &CpuSet, uid: &PodUid) -> Option<&'a CpuSet> {
     let has = &context.current.pools.get(&PoolName::dedicated(uid))?.cpus;
-    let layout = &context.layout;
-    if !has.is_subset(&layout.online) || !has.is_disjoint(&context.reserve) || !has.is_disjoint(&done.cpus()) || has.count() < demand.cpus {
-        return None;
-    }
-    if demand.binding == NumaBinding::Exclusive || has.count() == demand.cpus {
-        return Some(has.clone());
-    }
-    // The request became smaller.
-    Some(has.difference(&give_back(layout, has, has.count() - demand.cpus)))
+    (!has.is_empty() && has.is_subset(&context.usable) && has.is_disjoint(held)).then_some(has)
 }
 
-/// CPUs for a pod that has none yet, or the rule that leaves it without.
-fn find(context: &Context<'_>, done: &Dedicated, uid: &PodUid, demand: &DedicatedDemand) -> Result<CpuSet, String> {
-    let layout = &context.layout;
-    let (online, threads) = (layout.online.count(), layout.threads);
-    let cpus = demand.cpus;
-    if cpus > online - context.reserve.count() {
-        let reserved = if context.reserve.is_empty() { String::new() } else { format!(", {} of them reserved", context.reserve.count()) };
-        return Err(format!("requests {} CPU, the node has {online}{reserved}", demand.request));
+/// Whether the pools of shared and reclaimed pods are left what they need when `after` is open to them and no longer `before`. If not,
+/// how many CPUs they would have, how many they need, and on which node.
+fn leaves_enough(context: &Context<'_>, before: &CpuSet, after: &CpuSet) -> Result<(), Lack> {
+    let short = |before: u32, after: u32, floor: u32| after < floor && after < before;
+    let (had, left, floor) = (before.count(), after.count(), context.floor);
+    if short(had, left, floor) {
+        return Err(Lack { had, left, floor, node: None });
     }
-    if demand.whole_cores && !cpus.is_multiple_of(threads) {
-        return Err(format!("full_pcpus_pairing needs whole cores of {threads} threads, but {cpus} CPUs are no multiple of {threads}"));
-    }
-    let usable = usable(context, done, demand);
-    let nodes = layout.topology.nodes_of(&usable);
-    let own = context.current.cpus_of(&PoolName::dedicated(uid));
-    let cost = |cpu: CpuId| cost(context, &own, cpu);
-    let open_before = done.open(context).count();
-    let mut too_few_left = None;
-    for round in rounds(layout, demand.binding, &demand.placement, &nodes) {
-        let fits = round.iter().filter_map(|nodes| Some((nodes, on_nodes(context, done, demand, &cost, nodes, &usable)?)));
-        let (good, bad): (Vec<_>, Vec<_>) = fits.partition(|(_, cpus)| {
-            let open = done.with(uid, cpus).open(context).count();
-            open >= context.floor() || open == open_before
-        });
-        let best = good.into_iter().min_by_key(|(nodes, cpus)| rank(context, &cost, nodes, cpus, &usable));
-        if let Some((_, cpus)) = best {
-            return Ok(cpus);
+    for (node, floor) in &context.floors {
+        let Some(cpus) = context.layout.nodes.get(node) else { continue };
+        let (had, left) = (cpus.intersection(before).count(), cpus.intersection(after).count());
+        if short(had, left, *floor) {
+            return Err(Lack { had, left, floor: *floor, node: Some(*node) });
         }
-        let left = bad.iter().map(|(_, cpus)| done.with(uid, cpus).open(context).count()).max();
-        too_few_left = too_few_left.max(left);
     }
-    Err(match too_few_left {
-        Some(left) => format!(
-            "{cpus} CPUs for it would leave {left} of {open_before} to the pools of shared and reclaimed pods, which need at least {}",
-            context.floor()
-        ),
-        None => cause(context, demand, &usable),
-    })
+    Ok(())
 }
 
-/// What it costs to give a CPU to a pod: nothing when it is its own already, more when it is a shared pool's than when it is at most the
-/// reclaim pool's.
-fn cost(context: &Context<'_>, own: &CpuSet, cpu: CpuId) -> u32 {
-    if own.contains(cpu) { 0 } else { 1 + u32::from(context.shared.contains(cpu)) }
-}
-
-/// CPUs that the pod may have: not reserved, not another dedicated pod's, not on a node that another has alone. For an exclusive pod,
-/// nodes without any dedicated pod.
-fn usable(context: &Context<'_>, done: &Dedicated, demand: &DedicatedDemand) -> CpuSet {
-    let layout = &context.layout;
-    let exclusive = demand.binding == NumaBinding::Exclusive;
-    let closed = done.nodes(context, |other| exclusive || other.binding == NumaBinding::Exclusive);
-    layout.online.difference(&context.reserve).difference(&done.cpus()).difference(&layout.cpus_of(&closed))
-}
-
-/// The CPUs that the pod would get on these nodes; `None` when it does not fit there.
-fn on_nodes(
-    context: &Context<'_>,
-    done: &Dedicated,
-    demand: &DedicatedDemand,
-    cost: &dyn Fn(CpuId) -> u32,
-    nodes: &NumaSet,
-    usable: &CpuSet,
-) -> Option<CpuSet> {
-    let layout = &context.layout;
-    if demand.align_by_socket && layout.packages_of(&layout.cpus_of(nodes)) > demand.cpus.div_ceil(layout.largest_package().max(1)) {
-        return None;
-    }
-    if demand.binding == NumaBinding::Exclusive {
-        let all = usable.intersection(&layout.cpus_of(nodes));
-        return (all.count() >= demand.cpus).then_some(all);
-    }
-    let (none, held) = (CpuSet::new(), done.cpus());
-    let wanted = Wanted { cpus: demand.cpus, whole_cores: demand.whole_cores, own: &none, held: &held, cost };
-    let free: Vec<CpuSet> = nodes.iter().filter_map(|id| layout.nodes.get(&id)).map(|cpus| cpus.intersection(usable)).collect();
-    let capacities: Vec<u32> = free.iter().map(|cpus| capacity(layout, cpus, &wanted)).collect();
-    let unit = if demand.whole_cores { layout.threads } else { 1 };
-    let parts = split(demand.cpus, &capacities, unit, demand.distribute_evenly)?;
-    free.iter()
-        .zip(parts)
-        .try_fold(CpuSet::new(), |all, (free, cpus)| Some(all.union(&take_from_node(layout, free, &Wanted { cpus, ..wanted })?)))
-}
-
-/// The objective among sets of nodes that satisfy: align (near nodes, no torn core), then move the fewest, then fit tightest.
-fn rank(
-    context: &Context<'_>,
-    cost: &dyn Fn(CpuId) -> u32,
-    nodes: &NumaSet,
-    cpus: &CpuSet,
-    usable: &CpuSet,
-) -> (u32, usize, u32, u32, Vec<u32>) {
-    let layout = &context.layout;
-    let cost = cpus.iter().map(cost).fold(0, u32::saturating_add);
-    let left = usable.intersection(&layout.cpus_of(nodes)).count() - cpus.count();
-    (width(layout, nodes), layout.split_cores(cpus), cost, left, nodes.iter().map(NumaId::index).collect())
-}
-
-/// Why no set of nodes has room.
-fn cause(context: &Context<'_>, demand: &DedicatedDemand, usable: &CpuSet) -> String {
-    let layout = &context.layout;
-    let cpus = demand.cpus;
-    let free = |free: &CpuSet| {
-        let none = CpuSet::new();
-        let wanted = Wanted { cpus, whole_cores: demand.whole_cores, own: &none, held: &none, cost: &|_| 0 };
-        capacity(layout, free, &wanted)
-    };
-    let by_node = layout.nodes.iter().map(|(id, cpus)| (free(&cpus.intersection(usable)), Reverse(*id)));
-    let largest = by_node.max().map_or_else(String::new, |(free, Reverse(id))| format!("the largest free is {free} on node {id}"));
-    let kind = if demand.whole_cores { "CPUs in whole cores" } else { "CPUs" };
-    let also = match (demand.distribute_evenly, demand.align_by_socket) {
-        (true, true) => ", the same number on each, on as few sockets as possible",
-        (true, false) => ", the same number on each",
-        (false, true) => ", on as few sockets as possible",
-        (false, false) => "",
-    };
-    let alone = if demand.binding == NumaBinding::Exclusive { " without other dedicated pods" } else { "" };
-    match (&demand.placement, demand.binding) {
-        (NumaPlacement::Ids(ids), _) => {
-            format!(
-                "needs {cpus} {kind} on NUMA nodes {ids}{alone}{also}, {} are free there",
-                free(&usable.intersection(&layout.cpus_of(ids)))
-            )
-        }
-        (NumaPlacement::Number(number), _) => format!("needs {cpus} {kind} on {number} NUMA nodes{alone}{also}; {largest}"),
-        (NumaPlacement::Any, NumaBinding::Bound) => format!("numa_binding needs one NUMA node with {cpus} free {kind}; {largest}"),
-        (NumaPlacement::Any, _) => format!("needs {cpus} {kind}{alone}{also}, {} are free; {largest}", free(usable)),
-    }
-}
-
-/// The rule that a dedicated pod was placed by, as a phrase.
-pub(super) fn rule(context: &Context<'_>, demand: &DedicatedDemand, cpus: &CpuSet) -> String {
-    let layout = &context.layout;
-    let nodes = layout.topology.nodes_of(cpus).len();
-    let mut rule = match (demand.binding, nodes) {
-        (NumaBinding::Exclusive, _) => "alone on its NUMA nodes, with all their CPUs".to_owned(),
-        (NumaBinding::Bound, 1) => "numa_binding: CPUs and memory on one NUMA node".to_owned(),
-        (NumaBinding::Bound, _) => format!("numa_binding: CPUs and memory on {nodes} NUMA nodes"),
-        (NumaBinding::Unbound, 1) => "own CPUs on one NUMA node".to_owned(),
-        (NumaBinding::Unbound, _) => format!("own CPUs on {nodes} NUMA nodes"),
-    };
-    if layout.split_cores(cpus) == 0 {
-        rule.push_str(", whole cores");
-    }
-    if demand.request != MilliCpu::from_cpus(demand.cpus) {
-        rule.push_str(&format!("; request {} rounded up to {} CPUs", demand.request, demand.cpus));
-    }
-    rule
+/// Too few CPUs left to pools.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lack {
+    left: u32,
+    had: u32,
+    floor: u32,
+    node: Option<NumaId>,
 }

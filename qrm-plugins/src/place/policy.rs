@@ -1,16 +1,34 @@
-use super::reserve::reserve;
+use super::reserve::kept;
 use crate::layout::Layout;
-use gleaner_model::{CpuSet, Topology};
+use crate::take::TakePolicy;
+use gleaner_model::{CpuSet, Permille, Topology};
 use serde::{Deserialize, Serialize};
 
 /// Which CPUs are kept for the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ReserveRule {
-    /// This many: the lowest, by whole cores.
+    /// This many: the lowest, by whole cores, without those kept for interrupts.
     Count(u32),
     /// These very CPUs.
     Cpus(CpuSet),
+}
+
+/// Which of the NUMA nodes that fit a shared pod with `numa_binding` is preferred.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HintPreference {
+    /// The node of which most is left.
+    #[default]
+    Spreading,
+    /// The node of which least is left.
+    Packing,
+    /// Packing among the nodes of which enough is left; spreading when there are none.
+    #[serde(rename_all = "camelCase")]
+    DynamicPacking {
+        /// The share of a node's CPUs for pods that must be left after the request.
+        low_threshold: Permille,
+    },
 }
 
 /// How CPUs are given out.
@@ -19,15 +37,31 @@ pub enum ReserveRule {
 pub struct PlacePolicy {
     /// CPUs that no pod but system pods gets.
     pub reserve: ReserveRule,
+    /// CPUs that interrupts have for themselves: no pod gets any, of whatever class.
+    pub interrupt: CpuSet,
     /// Whether reclaimed pods run on the CPUs of shared pools too; then only the idle class and quotas protect shared pods.
     pub overlap_share: bool,
+    /// Whether reclaimed pods run on the CPUs of dedicated pods too, but for pods with `numa_exclusive` or without `numa_share`.
+    pub overlap_dedicated: bool,
     /// CPUs that each shared pool with pods keeps at least when a dedicated pod asks for CPUs.
     pub min_share_cpus: u32,
+    /// Where shared pods with `numa_binding` would rather go.
+    pub hint_preference: HintPreference,
+    /// Which CPUs dedicated pods get of those that they may have.
+    pub cpu_take: TakePolicy,
 }
 
 impl Default for PlacePolicy {
     fn default() -> Self {
-        Self { reserve: ReserveRule::Count(0), overlap_share: false, min_share_cpus: 1 }
+        Self {
+            reserve: ReserveRule::Count(0),
+            interrupt: CpuSet::new(),
+            overlap_share: false,
+            overlap_dedicated: false,
+            min_share_cpus: 1,
+            hint_preference: HintPreference::default(),
+            cpu_take: TakePolicy::default(),
+        }
     }
 }
 
@@ -37,29 +71,59 @@ impl PlacePolicy {
     pub fn validate(&self, topology: &Topology) -> Vec<String> {
         let layout = Layout::new(topology);
         let mut problems = Vec::new();
-        let online = layout.online.count();
-        if let ReserveRule::Cpus(cpus) = &self.reserve {
+        let mut offline = |key: &str, cpus: &CpuSet| {
             let offline = cpus.difference(&layout.online);
             if !offline.is_empty() {
-                problems.push(format!("reserve: CPUs {offline} are not online, the node has {}", layout.online));
+                problems.push(format!("{key}: CPUs {offline} are not online, the node has {}", layout.online));
+            }
+        };
+        offline("interrupt", &self.interrupt);
+        if let ReserveRule::Cpus(cpus) = &self.reserve {
+            offline("reserve", cpus);
+            let both = cpus.intersection(&self.interrupt);
+            if !both.is_empty() {
+                problems.push(format!("interrupt: CPUs {both} are in reserve too; a CPU is kept for one of them"));
             }
         }
+        self.validate_rest(&layout, &mut problems);
+        problems
+    }
+
+    /// What is left for pods.
+    fn validate_rest(&self, layout: &Layout<'_>, problems: &mut Vec<String>) {
+        let online = layout.online.count();
+        let kept = kept(layout, self);
         let reserved = match &self.reserve {
             ReserveRule::Count(count) => *count,
-            ReserveRule::Cpus(_) => reserve(&layout, &self.reserve).count(),
+            ReserveRule::Cpus(_) => kept.reserve.count(),
         };
-        if reserved >= online {
-            problems.push(format!("reserve: {reserved} CPUs are reserved, but the node has {online}; at least 1 must be left for pods"));
-        } else if self.min_share_cpus > online - reserved {
-            problems.push(format!(
-                "minShareCpus: {} is more than the {} CPUs that are not reserved",
-                self.min_share_cpus,
-                online - reserved
-            ));
+        let interrupt = kept.interrupt.count();
+        let also = if interrupt == 0 { String::new() } else { format!(" and {interrupt} kept for interrupts") };
+        match online.checked_sub(reserved.saturating_add(interrupt)) {
+            None | Some(0) if reserved == 0 => {
+                problems.push(format!("interrupt: {interrupt} CPUs are kept, but the node has {online}; at least 1 must be left for pods"));
+            }
+            None | Some(0) => {
+                problems.push(format!(
+                    "reserve: {reserved} CPUs are reserved{also}, but the node has {online}; at least 1 must be left for pods"
+                ));
+            }
+            Some(left) if self.min_share_cpus > left => {
+                let neither = if interrupt == 0 { "not reserved" } else { "neither reserved nor kept for interrupts" };
+                problems.push(format!("minShareCpus: {} is more than the {left} CPUs that are {neither}", self.min_share_cpus));
+            }
+            Some(_) => {}
         }
         if self.min_share_cpus == 0 {
             problems.push("minShareCpus: 0 would leave running pods without a CPU; at least 1".to_owned());
         }
-        problems
+        if let HintPreference::DynamicPacking { low_threshold } = self.hint_preference
+            && low_threshold > Permille::new(1000)
+        {
+            problems.push(format!("hintPreference: lowThreshold {low_threshold} is more than the whole node"));
+        }
+        if let TakePolicy::Static(options) = self.cpu_take {
+            problems.extend(options.validate().into_iter().map(|problem| format!("cpuTake: {problem}")));
+        }
     }
 }

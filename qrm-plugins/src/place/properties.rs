@@ -1,192 +1,169 @@
 //! What holds for every machine, every set of pods and every history.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod rules;
+mod world;
+
 use super::*;
+use crate::Rule;
 use crate::demand::demands;
-use crate::fixtures::{pod, with_pool};
-use gleaner_model::{Bytes, CpuId, Id, NodeInfo, NumaBinding, NumaId, NumaPlacement, QosClass, RawCpu};
+use gleaner_model::{CpuId, NumaBinding, NumaId, NumaPlacement, NumaSet, Pool};
 use proptest::prelude::*;
+use rules::Case;
+use world::{Event, PODS, World, asks, events, machines, policies};
 
-/// A machine of regular shape of which some CPUs are offline and some nodes have no memory.
-fn machines() -> impl Strategy<Value = Topology> {
-    let shape = (1u32..=2, 1u32..=2, 1u32..=4, 1u32..=2, any::<bool>());
-    (shape, any::<u64>(), any::<u64>(), 0u8..4, 1u32..=2).prop_map(
-        |((packages, nodes, cores, threads, by_core), off_a, off_b, empty, caches)| {
-            let regular = Topology::regular(packages, nodes, cores, threads, Bytes::new(1 << 30)).unwrap();
-            let all = regular.cpus();
-            // Three CPUs of four stay online where the machine is irregular; the first always does.
-            let online = |cpu: CpuId| !by_core || cpu.index() == 0 || (off_a | off_b) >> cpu.index() & 1 == 1;
-            let raw = all.iter().filter(|cpu| online(*cpu)).map(|cpu| {
-                let info = *regular.cpu(cpu).unwrap();
-                let core = u64::from(info.core.index());
-                RawCpu { cpu, core, package: u64::from(info.package.index()), l3: Some(core / u64::from(caches)), numa: info.numa }
-            });
-            let nodes = regular.nodes().map(|(id, node)| {
-                let bytes = if id != NumaId::new(0) && empty >> (id.index() % 2) & 1 == 1 { 0 } else { 1 << 30 };
-                NodeInfo { id, memory: Bytes::new(bytes), distances: node.distances.clone() }
-            });
-            Topology::build(raw.collect(), nodes.collect()).unwrap()
-        },
-    )
+fn shown(assignment: &Assignment) -> String {
+    let pools = assignment.pools.iter().map(|(name, pool)| format!("  {name} {} mem {}", pool.cpus, pool.mems));
+    let members = assignment.members.iter().map(|(uid, name)| format!("{uid}:{name}"));
+    let nodes = assignment.nodes.iter().map(|(uid, nodes)| format!("{uid}@{nodes}"));
+    let (members, nodes): (Vec<_>, Vec<_>) = (members.collect(), nodes.collect());
+    format!("{}\n  {}\n  {}", pools.collect::<Vec<_>>().join("\n"), members.join(" "), nodes.join(" "))
 }
 
-fn some_pod(name: usize) -> impl Strategy<Value = Pod> {
-    let class = prop_oneof![3 => Just(QosClass::Dedicated), 2 => Just(QosClass::Shared), 1 => Just(QosClass::Reclaimed), 1 => Just(QosClass::System)];
-    let binding = prop_oneof![2 => Just(NumaBinding::Unbound), 2 => Just(NumaBinding::Bound), 1 => Just(NumaBinding::Exclusive)];
-    let placement = prop_oneof![
-        4 => Just(NumaPlacement::Any),
-        1 => (1u32..3).prop_map(NumaPlacement::Number),
-        1 => (0u32..4).prop_map(|id| NumaPlacement::Ids([NumaId::new(id)].into_iter().collect()))
-    ];
-    (class, 0u64..5000, binding, placement, 0u8..32, 0usize..4).prop_map(move |(class, milli, binding, placement, flags, pool)| {
-        let mut pod = pod(&format!("p{name}"), class, milli);
-        pod.qos.memory.numa_binding = binding;
-        let cpu = &mut pod.qos.cpu;
-        cpu.placement = placement;
-        cpu.full_pcpus_pairing = flags & 1 == 1;
-        cpu.numa_share = flags & 6 != 6;
-        cpu.align_by_socket = flags & 24 == 24;
-        cpu.distribute_evenly_across_numa = flags & 10 == 10;
-        match ["", "web", "db", "reclaim"][pool] {
-            "" => pod,
-            name => with_pool(pod, name),
-        }
-    })
+fn told(placed: &Placement) -> String {
+    format!("{}\n  refused {:?}\n  unresized {:?}", shown(&placed.assignment), placed.refused, placed.unresized)
 }
 
-#[derive(Debug, Clone)]
-struct Step {
-    present: u16,
-    sizes: [u32; 3],
+fn fail(what: &str, event: &Event, before: &Assignment, placed: &Placement) -> TestCaseError {
+    TestCaseError::fail(format!("{what}\nafter {event:?}\nfrom\n{}\nto\n{}", shown(before), told(placed)))
 }
 
-fn history() -> impl Strategy<Value = (Vec<Pod>, Vec<Step>)> {
-    let pods: Vec<_> = (0..10).map(some_pod).collect();
-    let step = (any::<u16>(), any::<[u8; 3]>()).prop_map(|(present, sizes)| Step { present, sizes: sizes.map(|s| u32::from(s % 9)) });
-    (pods, proptest::collection::vec(step, 1..5))
+/// Who is refused by which rule; the numbers in the text may be newer.
+fn rules_of(placed: &Placement) -> Vec<(&PodUid, Rule)> {
+    placed.refusals.iter().map(|(uid, refusal)| (uid, refusal.rule)).collect()
 }
 
-fn policies() -> impl Strategy<Value = PlacePolicy> {
-    let reserve = prop_oneof![
-        (0u32..3).prop_map(ReserveRule::Count),
-        (0u64..256).prop_map(|bits| ReserveRule::Cpus((0..8).filter(|b| bits >> b & 3 == 3).map(CpuId::new).collect()))
-    ];
-    (reserve, any::<bool>(), 1u32..3).prop_map(|(reserve, overlap_share, min_share_cpus)| PlacePolicy {
-        reserve,
-        overlap_share,
-        min_share_cpus,
-    })
-}
-
-/// The rules that one placement must keep, as the first that it breaks.
-fn check(topology: &Topology, demands: &Demands, policy: &PlacePolicy, placed: &Placement) -> Result<(), String> {
-    let pools = &placed.assignment.pools;
-    let ensure = |ok: bool, what: String| if ok { Ok(()) } else { Err(what) };
-    let reserve = reserved(topology, policy);
-    ensure(placed.assignment.cpus_of(&PoolName::reserve()) == reserve, format!("reserve is not {reserve}"))?;
-    for (name, pool) in pools {
-        ensure(!pool.cpus.is_empty() && pool.cpus.is_subset(&topology.cpus()), format!("{name} on {}", pool.cpus))?;
-        ensure(pool.mems.is_subset(&topology.memory_nodes()) && !pool.mems.is_empty(), format!("{name} memory {}", pool.mems))?;
-        let system = demands.system.contains_key(name);
-        ensure(system || *name == PoolName::reserve() || pool.cpus.is_disjoint(&reserve), format!("{name} is in the reserve"))?;
-        for (other, theirs) in pools.iter().filter(|(other, _)| *other != name && name.is_dedicated()) {
-            ensure(pool.cpus.is_disjoint(&theirs.cpus), format!("{name} and {other} share CPUs"))?;
-        }
-    }
-    let reclaim = placed.assignment.cpus_of(&PoolName::reclaim());
-    for share in demands.share.keys() {
-        let cpus = placed.assignment.cpus_of(share);
-        ensure(policy.overlap_share || cpus.is_disjoint(&reclaim), format!("{share} and reclaim share CPUs"))?;
-        for other in demands.share.keys() {
-            let theirs = placed.assignment.cpus_of(other);
-            ensure(cpus == theirs || cpus.is_disjoint(&theirs), format!("{share} and {other} overlap partly"))?;
-        }
-    }
-    let everyone = demands.dedicated.keys().chain(demands.members.keys()).chain(demands.refused.keys());
-    for uid in everyone {
-        let in_pool = placed.assignment.pool_of(uid).is_some();
-        ensure(in_pool != placed.refused.contains_key(uid), format!("{uid} is neither placed nor refused, or both"))?;
-    }
-    for (uid, demand) in &demands.dedicated {
-        let Some((_, pool)) = placed.assignment.pool_of(uid) else { continue };
-        let (count, exclusive) = (pool.cpus.count(), demand.binding == NumaBinding::Exclusive);
-        ensure(if exclusive { count >= demand.cpus } else { count == demand.cpus }, format!("{uid} has {count}, not {}", demand.cpus))?;
-        let nodes = topology.nodes_of(&pool.cpus);
-        match (&demand.placement, demand.binding) {
-            (NumaPlacement::Ids(ids), _) => ensure(nodes == *ids, format!("{uid} on {nodes}, not {ids}"))?,
-            (NumaPlacement::Number(n), _) => ensure(u32::try_from(nodes.len()) == Ok(*n), format!("{uid} on {nodes}, not {n} nodes"))?,
-            (NumaPlacement::Any, NumaBinding::Bound) => ensure(nodes.len() == 1, format!("{uid} is bound, but on {nodes}"))?,
-            (NumaPlacement::Any, _) => {}
-        }
-        let torn = Layout::new(topology).split_cores(&pool.cpus);
-        ensure(!demand.whole_cores || exclusive || torn == 0, format!("{uid} wants whole cores, {torn} are torn"))?;
-        let others = pools.iter().filter(|(name, _)| exclusive && name.is_dedicated() && **name != PoolName::dedicated(uid));
-        for (name, other) in others {
-            ensure(topology.nodes_of(&other.cpus).is_disjoint(&nodes), format!("{name} is on a node that {uid} has alone"))?;
-        }
-        let alone = exclusive || !demand.numa_share;
-        let strangers = pools.iter().filter(|(name, _)| alone && !name.is_dedicated() && **name != PoolName::reserve());
-        for (name, other) in strangers.filter(|(name, _)| !demands.system.contains_key(*name)) {
-            ensure(topology.nodes_of(&other.cpus).is_disjoint(&nodes), format!("{name} is on a node that {uid} does not share"))?;
+/// A pod whose demand did not change, that was satisfied and still is: it has what it had.
+fn unmoved(before: &Placement, after: &Placement, touched: Option<&PodUid>) -> Result<(), String> {
+    for (name, pool) in before.assignment.pools.iter().filter(|(name, _)| name.is_dedicated()) {
+        let Some(uid) = before.assignment.members.iter().find(|(_, pool)| *pool == name).map(|(uid, _)| uid) else { continue };
+        let settled = touched != Some(uid) && !before.unresized.contains_key(uid);
+        if let (true, Some((_, now))) = (settled, after.assignment.pool_of(uid))
+            && now != pool
+        {
+            return Err(format!("{uid} moved from {} to {}", pool.cpus, now.cpus));
         }
     }
     Ok(())
 }
 
+fn touched(event: &Event) -> Option<PodUid> {
+    let at = match event {
+        Event::Comes(at, _) | Event::Goes(at) | Event::Resizes(at, _) | Event::Rebinds(at, _) | Event::Changes(at, _) => Some(at),
+        Event::Sizes(_) => None,
+    };
+    at.map(|at| format!("p{at}").parse().unwrap())
+}
+
+/// One step of a history and everything that must hold of it.
+fn step(
+    topology: &Topology,
+    policy: &PlacePolicy,
+    world: &mut World,
+    before: &Placement,
+    event: &Event,
+    drop_refused: bool,
+) -> Result<Placement, TestCaseError> {
+    let mut current = before.assignment.clone();
+    world.apply(event, &mut current.nodes);
+    let solve = |world: &World, current: &Assignment| {
+        let pods = world.pods();
+        let wanted = demands(&pods, &world.sizes);
+        (place(topology, current, &pods, &wanted, policy), wanted)
+    };
+    let (placed, wanted) = solve(world, &current);
+    Case { topology, demands: &wanted, policy, placed: &placed }.check().map_err(|broken| fail(&broken, event, &current, &placed))?;
+    let pod = touched(event);
+    unmoved(before, &placed, pod.as_ref()).map_err(|broken| fail(&broken, event, &current, &placed))?;
+    // A pod that runs goes on running.
+    let lost = before.assignment.members.keys().find(|uid| placed.refusals.contains_key(*uid));
+    if let Some(lost) = lost {
+        return Err(fail(&format!("{lost} lost what it had"), event, &current, &placed));
+    }
+    // What cannot be had changes nothing for anybody.
+    let denied = pod.as_ref().filter(|uid| placed.refusals.contains_key(*uid) && !before.refusals.contains_key(*uid));
+    if let Some(uid) = denied {
+        let others = |assignment: &Assignment| {
+            let mut assignment = assignment.clone();
+            assignment.nodes.remove(uid);
+            assignment
+        };
+        if others(&placed.assignment) != others(&before.assignment) {
+            return Err(fail("a refused pod changed what others have", event, &current, &placed));
+        }
+    }
+    for uid in placed.unresized.keys() {
+        let (had, has) = (current.pool_of(uid), placed.assignment.pool_of(uid));
+        let kept = match (had, has) {
+            (Some((name, pool)), Some((now, cpus))) if name.is_dedicated() => name == now && pool == cpus,
+            // The node of a bound reclaimed pod may lose its last reclaim CPU.
+            (Some((name, _)), Some((now, _))) => name == now || (is_reclaim(name) && is_reclaim(now)),
+            _ => false,
+        };
+        if !kept {
+            return Err(fail(&format!("{uid} did not keep what it had"), event, &current, &placed));
+        }
+    }
+    // Deterministic, and the same after a restart.
+    let stored: Assignment = serde_json::from_str(&serde_json::to_string(&current).unwrap()).unwrap();
+    if solve(world, &stored).0 != placed {
+        return Err(fail("a restart decides otherwise", event, &current, &placed));
+    }
+    let (again, _) = solve(world, &placed.assignment);
+    let same = again.assignment == placed.assignment
+        && rules_of(&again) == rules_of(&placed)
+        && again.unresized.keys().eq(placed.unresized.keys());
+    let quiet = again.moved == 0 && again.decisions.iter().all(|(_, reason)| matches!(reason, Reason::Refused { .. }));
+    if !(same && quiet) {
+        return Err(fail(
+            &format!("an unchanged input changed\n{}\ndecisions {:?}\n", told(&again), again.decisions),
+            event,
+            &placed.assignment,
+            &placed,
+        ));
+    }
+    if !drop_refused || placed.refusals.is_empty() {
+        return Ok(placed);
+    }
+    placed.refusals.keys().for_each(|uid| world.remove(uid));
+    Ok(solve(world, &placed.assignment).0)
+}
+
+fn nothing(topology: &Topology, policy: &PlacePolicy) -> Placement {
+    place(topology, &Assignment::default(), &BTreeMap::new(), &Demands::default(), policy)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_placement_of_every_history_keeps_the_rules(
-        topology in machines(), (pods, steps) in history(), policy in policies()
+        machine in machines(), asked in proptest::collection::vec(asks(), PODS), events in events(), policy in policies(), drop_refused in any::<bool>()
     ) {
-        let mut current = Assignment::default();
-        let mut before: BTreeMap<PodUid, Pod> = BTreeMap::new();
-        for (at, step) in steps.into_iter().enumerate() {
-            let present: BTreeMap<PodUid, Pod> = (0u32..).zip(&pods)
-                .filter(|(at, _)| step.present >> at & 1 == 1).map(|(_, pod)| (pod.uid.clone(), pod.clone())).collect();
-            let sizes = ["share", "web", "db"].into_iter().zip(step.sizes).map(|(name, size)| (name.parse().unwrap(), size)).collect();
-            let wanted = demands(&present, &sizes);
-            let placed = place(&topology, &current, &present, &wanted, &policy);
-            let told = format!("machine {topology:?}\nfrom {current:#?}\nto {placed:#?}\nwanted {wanted:#?}");
-            if let Err(broken) = check(&topology, &wanted, &policy, &placed) {
-                return Err(TestCaseError::fail(format!("{broken}\n{told}")));
-            }
-            let least = wanted.share.len() * usize::try_from(policy.min_share_cpus).unwrap() + usize::from(wanted.reclaim_pods > 0) + 1;
-            if at == 0 && (topology.cpus().difference(&reserved(&topology, &policy))).len() >= least {
-                let stranded = wanted.members.keys().find(|uid| placed.refused.contains_key(*uid));
-                prop_assert_eq!(stranded, None, "dedicated pods left nothing to others\n{}", told);
-            }
-            for uid in before.keys().filter(|uid| present.contains_key(*uid) && wanted.dedicated.contains_key(*uid)) {
-                if let Some((_, had)) = current.pool_of(uid) {
-                    let has = placed.assignment.pool_of(uid).map(|(_, pool)| &pool.cpus);
-                    prop_assert_eq!(has, Some(&had.cpus), "a running dedicated pod moved\n{}", told);
-                }
-            }
-            let again = place(&topology, &placed.assignment, &present, &wanted, &policy);
-            prop_assert_eq!(again.moved, 0, "moved without cause\n{}\nthen {:#?}", told, again);
-            prop_assert_eq!(&again.assignment, &placed.assignment, "changed without cause\n{}", told);
-            prop_assert!(again.decisions.iter().all(|(_, reason)| matches!(reason, Reason::Refused { .. })), "{:?}", again.decisions);
-            prop_assert_eq!(&again.refused, &placed.refused);
-            prop_assert_eq!(&place(&topology, &current, &present, &wanted, &policy), &placed);
-            current = placed.assignment;
-            before = present;
+        let topology = machine.topology();
+        let mut world = World::new(asked);
+        let mut placed = nothing(&topology, &policy);
+        for event in events {
+            placed = step(&topology, &policy, &mut world, &placed, &event, drop_refused)?;
         }
     }
 
     /// A state that is old, damaged or another machine's is a start like any other.
     #[test]
     fn any_start_leads_to_a_placement_that_keeps_the_rules(
-        topology in machines(), (pods, _) in history(), policy in policies(), sets in proptest::collection::vec(any::<u32>(), 14)
+        machine in machines(), asked in proptest::collection::vec(asks(), PODS), policy in policies(), sets in proptest::collection::vec(any::<u32>(), PODS + 6)
     ) {
-        let pods: BTreeMap<PodUid, Pod> = pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+        let topology = machine.topology();
+        let pods: BTreeMap<PodUid, Pod> = asked.iter().enumerate().map(|(at, asks)| asks.pod(at)).map(|pod| (pod.uid.clone(), pod)).collect();
         let wanted = demands(&pods, &BTreeMap::new());
-        let names = pods.keys().map(PoolName::dedicated).chain(["share", "web", "reclaim", "reserve"].map(|name| name.parse().unwrap()));
-        let pools = names.zip(&sets).map(|(name, bits)| {
+        let shared = ["share", "web", "reclaim", "reserve", "share-NUMA1", "reclaim-NUMA0"].map(|name| name.parse().unwrap());
+        let pools = pods.keys().map(PoolName::dedicated).chain(shared).zip(&sets).map(|(name, bits)| {
             let cpus: CpuSet = (0..32).filter(|bit| bits >> bit & 1 == 1).map(CpuId::new).collect();
             (name, Pool { cpus, mems: topology.memory_nodes() })
         });
-        let start = Assignment { pools: pools.collect(), members: BTreeMap::new(), ..Assignment::default() };
+        let nodes = pods.keys().zip(&sets).filter(|(_, bits)| *bits & 3 == 3);
+        let nodes = nodes.map(|(uid, bits)| (uid.clone(), NumaSet::of(NumaId::new(bits >> 2 & 3)))).collect();
+        let start = Assignment { pools: pools.collect(), members: BTreeMap::new(), nodes };
         // What a running pod has is kept even where it would not be given today, so only the rules between pools are checked.
         let mut plain = wanted.clone();
         for demand in plain.dedicated.values_mut() {
@@ -196,11 +173,11 @@ proptest! {
             demand.numa_share = true;
         }
         let placed = place(&topology, &start, &pods, &plain, &policy);
-        if let Err(broken) = check(&topology, &plain, &policy, &placed) {
-            return Err(TestCaseError::fail(format!("{broken}\nfrom {start:#?}\nto {placed:#?}")));
+        if let Err(broken) = (Case { topology: &topology, demands: &plain, policy: &policy, placed: &placed }).check() {
+            return Err(TestCaseError::fail(format!("{broken}\nfrom\n{}\nto\n{}", shown(&start), told(&placed))));
         }
         let placed = place(&topology, &start, &pods, &wanted, &policy);
         let again = place(&topology, &placed.assignment, &pods, &wanted, &policy);
-        prop_assert_eq!(&again.assignment, &placed.assignment, "from {:#?}", start);
+        prop_assert_eq!(shown(&again.assignment), shown(&placed.assignment), "from {}", shown(&start));
     }
 }

@@ -1,25 +1,30 @@
-//! CPUs kept for the system. They depend on the machine and the policy alone, so that they never move by themselves.
+//! CPUs kept from pods. They depend on the machine and the policy alone, so that they never move by themselves.
 
-use super::policy::ReserveRule;
+use super::policy::{PlacePolicy, ReserveRule};
 use crate::layout::Layout;
 use gleaner_model::{CpuSet, Id};
 
-/// The reserved CPUs that are online.
-pub(crate) fn reserve(layout: &Layout<'_>, rule: &ReserveRule) -> CpuSet {
-    let count = match rule {
-        ReserveRule::Cpus(cpus) => return cpus.intersection(&layout.online),
-        ReserveRule::Count(count) => *count,
+/// The online CPUs that are kept from pods.
+pub(super) struct Kept {
+    /// For the system.
+    pub(super) reserve: CpuSet,
+    /// For interrupts; never in the reserve too, since system pods may use that.
+    pub(super) interrupt: CpuSet,
+}
+
+/// The CPUs that are kept by this policy on this machine.
+pub(super) fn kept(layout: &Layout<'_>, policy: &PlacePolicy) -> Kept {
+    let interrupt = policy.interrupt.intersection(&layout.online);
+    let others = layout.online.difference(&interrupt);
+    let reserve = match &policy.reserve {
+        ReserveRule::Cpus(cpus) => cpus.intersection(&others),
+        ReserveRule::Count(count) => lowest(layout, &others, *count),
     };
-    let mut cores: Vec<_> = layout.cores_of(&layout.online).into_iter().map(|core| core.part).collect();
+    Kept { reserve, interrupt }
+}
+
+fn lowest(layout: &Layout<'_>, cpus: &CpuSet, count: u32) -> CpuSet {
+    let mut cores: Vec<_> = layout.cores_of(cpus).into_iter().map(|core| core.part).collect();
     cores.sort_by_key(|core| core.first().map(Id::index));
-    let mut left = count;
-    let mut taken = CpuSet::new();
-    for cpu in cores.iter().flat_map(CpuSet::iter) {
-        if left == 0 {
-            break;
-        }
-        taken.insert(cpu);
-        left -= 1;
-    }
-    taken
+    cores.iter().flat_map(CpuSet::iter).take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
 }

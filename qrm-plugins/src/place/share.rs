@@ -3,38 +3,59 @@
 use super::Context;
 use crate::take::{Wanted, give_back, grow};
 use gleaner_model::{CpuId, CpuSet, PoolName};
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 /// A pool's CPUs and the rule that gave them.
 pub(super) type Given = (CpuSet, String);
 
-/// Cuts the shared pools out of the CPUs that are open to pools. Empty only when there are no such pools or no CPUs.
-pub(super) fn place(context: &Context<'_>, open: &CpuSet, held: &CpuSet) -> BTreeMap<PoolName, Given> {
-    let wanted = &context.demands.share;
-    let pools = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
-    let total: u64 = wanted.values().map(|cpus| u64::from(*cpus)).sum();
-    let for_reclaim = u32::from(context.reclaim_needs_own());
-    let budget = if open.count() > for_reclaim { open.count() - for_reclaim } else { open.count() };
-    if wanted.is_empty() || open.is_empty() {
+/// CPUs that some shared pools divide.
+pub(super) struct Area {
+    /// The CPUs.
+    pub(super) cpus: CpuSet,
+    /// How many each pool wants.
+    pub(super) wants: BTreeMap<PoolName, u32>,
+    /// Where that is, as the beginning of the rule's text.
+    pub(super) of: String,
+}
+
+/// What one taker has and is to have.
+pub(super) struct Part {
+    /// CPUs that it has.
+    pub(super) has: CpuSet,
+    /// How many it is to have.
+    pub(super) size: u32,
+}
+
+/// Divides an area among its pools. With `leave_rest` they take no more than they want. Empty only when there are no pools or no CPUs.
+pub(super) fn divide(context: &Context<'_>, area: &Area, held: &CpuSet, leave_rest: bool) -> BTreeMap<PoolName, Given> {
+    let Area { cpus, wants, of } = area;
+    let pools = u32::try_from(wants.len()).unwrap_or(u32::MAX);
+    let total: u64 = wants.values().map(|cpus| u64::from(*cpus)).sum();
+    let budget = cpus.count();
+    if wants.is_empty() || cpus.is_empty() {
         return BTreeMap::new();
     }
     if budget < pools {
-        let common = one_for_all(context, open, held, budget);
-        let rule = format!("{budget} CPUs are left for {pools} shared pools: they have them together");
-        return wanted.keys().map(|pool| (pool.clone(), (common.clone(), rule.clone()))).collect();
+        let rule = format!("{of}{budget} CPUs are left for {pools} shared pools: they have them together");
+        return wants.keys().map(|pool| (pool.clone(), (cpus.clone(), rule.clone()))).collect();
     }
-    let sizes = if for_reclaim > 0 && total <= u64::from(budget) { wanted.clone() } else { apportion(wanted, budget) };
-    let rule = |pool: &PoolName, given: u32| {
-        let wants = wanted.get(pool).copied().unwrap_or_default();
-        match given.cmp(&wants) {
-            std::cmp::Ordering::Equal => format!("wants {wants} CPUs"),
-            std::cmp::Ordering::Less => format!("wants {wants} CPUs; shared pools want {total}, {budget} are left: cut in proportion"),
-            std::cmp::Ordering::Greater => format!("wants {wants} CPUs; nobody else needs the rest"),
-        }
+    let sizes = if leave_rest && total <= u64::from(budget) { wants.clone() } else { apportion(wants, budget) };
+    let rule = |wants: u32, given: u32| match given.cmp(&wants) {
+        Ordering::Equal => format!("{of}wants {wants} CPUs"),
+        Ordering::Less => format!("{of}wants {wants} CPUs; shared pools want {total}, {budget} are left: cut in proportion"),
+        Ordering::Greater => format!("{of}wants {wants} CPUs; nobody else needs the rest"),
     };
-    let cut = cut(context, open, held, &sizes);
-    cut.into_iter().map(|(pool, cpus)| (pool.clone(), (cpus.clone(), rule(&pool, cpus.count())))).collect()
+    let wanted = sizes.into_iter().map(|(pool, size)| {
+        let has = context.current.cpus_of(&pool);
+        (pool, Part { has, size })
+    });
+    let given = parts(context, cpus, held, &wanted.collect());
+    let given = given.into_iter().map(|(pool, cpus)| {
+        let rule = rule(wants.get(&pool).copied().unwrap_or_default(), cpus.count());
+        (pool, (cpus, rule))
+    });
+    given.collect()
 }
 
 /// `total` in proportion to the weights, at least 1 each, by largest remainder; ties go by name. `total` is at least the number of pools.
@@ -59,45 +80,34 @@ fn apportion(weights: &BTreeMap<PoolName, u32>, total: u32) -> BTreeMap<PoolName
     sizes
 }
 
-/// One set of `count` CPUs that all shared pools have together.
-fn one_for_all(context: &Context<'_>, open: &CpuSet, held: &CpuSet, count: u32) -> CpuSet {
-    let pools = context.demands.share.keys();
-    let have = pools.fold(CpuSet::new(), |all, pool| all.union(&context.current.cpus_of(pool))).intersection(open);
-    resize(context, &have, &open.difference(&have), held, count)
-}
-
 /// Disjoint sets of these sizes, which together fit into `open`.
-fn cut(context: &Context<'_>, open: &CpuSet, held: &CpuSet, sizes: &BTreeMap<PoolName, u32>) -> BTreeMap<PoolName, CpuSet> {
-    let layout = &context.layout;
+pub(super) fn parts<K: Ord + Clone>(
+    context: &Context<'_>,
+    open: &CpuSet,
+    held: &CpuSet,
+    wanted: &BTreeMap<K, Part>,
+) -> BTreeMap<K, CpuSet> {
+    let layout = context.layout;
     let mut free = open.clone();
-    let mut kept: BTreeMap<&PoolName, CpuSet> = BTreeMap::new();
-    for (pool, size) in sizes {
-        let have = context.current.cpus_of(pool).intersection(&free);
-        let spare = have.count().saturating_sub(*size);
-        let have = have.difference(&give_back(layout, &have, spare));
-        free = free.difference(&have);
-        kept.insert(pool, have);
+    let mut kept: BTreeMap<&K, CpuSet> = BTreeMap::new();
+    for (taker, Part { has, size }) in wanted {
+        let has = has.intersection(&free);
+        let spare = has.count().saturating_sub(*size);
+        let has = has.difference(&give_back(layout, &has, spare));
+        free = free.difference(&has);
+        kept.insert(taker, has);
     }
-    let mut cut = BTreeMap::new();
-    for (pool, size) in sizes {
-        let have = kept.remove(pool).unwrap_or_default();
-        let cpus = resize(context, &have, &free, held, *size);
-        free = free.difference(&cpus);
-        cut.insert(pool.clone(), cpus);
-    }
-    cut
-}
-
-fn resize(context: &Context<'_>, have: &CpuSet, free: &CpuSet, held: &CpuSet, size: u32) -> CpuSet {
-    let layout = &context.layout;
-    if have.count() >= size {
-        return have.difference(&give_back(layout, have, have.count() - size));
-    }
-    let reclaim = context.current.cpus_of(&PoolName::reclaim());
     // A CPU that nobody has is nobody's loss.
-    let cost = |cpu: CpuId| u32::from(reclaim.contains(cpu));
-    let wanted = Wanted { cpus: size - have.count(), whole_cores: false, own: have, held, cost: &cost };
-    have.union(&grow(layout, free, &wanted))
+    let cost = |cpu: CpuId| u32::from(context.reclaim.contains(cpu));
+    let mut parts = BTreeMap::new();
+    for (taker, Part { size, .. }) in wanted {
+        let has = kept.remove(taker).unwrap_or_default();
+        let lacks = Wanted { cpus: size.saturating_sub(has.count()), whole_cores: false, own: &has, held, cost: &cost };
+        let more = if lacks.cpus == 0 { CpuSet::new() } else { grow(layout, &free, &lacks) };
+        free = free.difference(&more);
+        parts.insert(taker.clone(), has.union(&more));
+    }
+    parts
 }
 
 #[cfg(test)]

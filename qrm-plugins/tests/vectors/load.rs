@@ -78,6 +78,8 @@ pub(crate) struct Machine {
 pub(crate) struct Declared {
     pub(crate) cpus: Option<u32>,
     pub(crate) cores: Option<u32>,
+    pub(crate) sockets: Option<u32>,
+    pub(crate) numa_nodes: Option<u32>,
     pub(crate) caches: Option<u32>,
 }
 
@@ -110,7 +112,12 @@ impl Machine {
             numa: NumaId::new(c.numa),
         });
         let nodes: BTreeSet<u32> = self.cpus.iter().map(|c| c.numa).collect();
-        let nodes = nodes.into_iter().map(|id| NodeInfo { id: NumaId::new(id), memory: Bytes::new(64 << 30), distances: BTreeMap::new() });
+        let nodes = nodes.into_iter().map(|id| NodeInfo {
+            id: NumaId::new(id),
+            memory: Bytes::new(64 << 30),
+            distances: BTreeMap::new(),
+            hugepages: BTreeMap::new(),
+        });
         Topology::build(cpus.collect(), nodes.collect()).expect("a machine")
     }
 }

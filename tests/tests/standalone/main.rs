@@ -14,6 +14,7 @@ mod damage;
 mod endpoint;
 mod escape;
 mod eviction;
+mod foreign;
 mod memory;
 mod numa;
 mod pods;
@@ -22,6 +23,7 @@ mod refusal;
 mod shadow;
 mod slips;
 mod stop;
+mod take_back;
 
 /// CPUs of this machine.
 fn cpus() -> u32 {

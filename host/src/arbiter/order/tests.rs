@@ -70,6 +70,18 @@ fn a_weight_is_written_after_the_cgroup_is_no_longer_idle() {
     }
 }
 
+#[test]
+fn memory_moves_along_while_its_nodes_change_and_scores_come_last() {
+    let mems = |list: &str| KnobValue::Mems(list.parse().unwrap());
+    let score = |n| KnobValue::OomScoreAdj(gleaner_model::OomScoreAdj::new(n).unwrap());
+    let migrate = |from, to| change("/p/c", KnobValue::MemoryMigrate(from), KnobValue::MemoryMigrate(to));
+    let nodes = || [change("/p/c", mems("0"), mems("1")), change("/a", score(0), score(900)), change("/p", mems("0-1"), mems("1"))];
+    let there: Vec<Change> = nodes().into_iter().chain([migrate(false, true)]).collect();
+    assert_eq!(shown(&there), ["/p/c cpuset.memory_migrate=1", "/p/c cpuset.mems=1", "/a oom_score_adj=900", "/p cpuset.mems=1"]);
+    let back: Vec<Change> = nodes().into_iter().chain([migrate(true, false)]).collect();
+    assert_eq!(shown(&back), ["/p/c cpuset.mems=1", "/p/c cpuset.memory_migrate=0", "/a oom_score_adj=900", "/p cpuset.mems=1"]);
+}
+
 /// Parents of the simulated cgroups: a small forest under the root, which has all ids.
 const FOREST: [(&str, Option<usize>); 7] =
     [("/a", None), ("/b", None), ("/a/x", Some(0)), ("/a/y", Some(0)), ("/a/x/1", Some(2)), ("/b/z", Some(1)), ("/b/z/1", Some(5))];

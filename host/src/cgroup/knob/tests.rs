@@ -156,3 +156,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn flags_and_scores_are_read_and_written_as_the_kernel_shows_them() {
+    let score = |text: &str| parsed(KnobKind::OomScoreAdj, Version::V2, &[text]).map(|value| value.to_string());
+    assert_eq!(score("-998"), Ok("-998".to_owned()));
+    assert!(score("1001").is_err() && score("").is_err());
+    let migrate = parsed(KnobKind::MemoryMigrate, Version::V1, &["1\n"]).unwrap();
+    assert_eq!(migrate, KnobValue::MemoryMigrate(true));
+    assert_eq!(texts(Version::V1, &migrate, &KnobValue::MemoryMigrate(false)), [("cpuset.memory_migrate", "0".to_owned())]);
+    assert_eq!(files(KnobKind::MemoryMigrate, Version::V2).len(), 0, "v2 always moves memory");
+}

@@ -1,0 +1,107 @@
+//! The pods on the node, whoever runs them: the embedded runtime, or a kubelet that asks the plugins.
+
+use super::Engine;
+use gleaner_host::cgroup;
+use gleaner_host::sampler::Target;
+use gleaner_model::{
+    Bytes, CgroupPath, Container, ContainerKind, CpuSet, KnobId, KnobKind, KnobValue, MilliCpu, Pod, PodUid, Reason, Requirement, Subject,
+    Timestamp,
+};
+use gleaner_qrm_plugins::PodCgroups;
+use std::collections::BTreeMap;
+
+/// Looks for the kubelet's cgroups are this many ticks apart while none is expected.
+const LOOK_FOR_PODS: u64 = 10;
+
+impl Engine {
+    /// Pods that hold CPUs and memory.
+    pub(super) fn live(&self) -> BTreeMap<PodUid, Pod> {
+        match &self.qrm {
+            None => self.runtime.live(),
+            Some(_) => self.ledger.pods().iter().map(|(uid, pod)| (uid.clone(), measured_as_one(pod))).collect(),
+        }
+    }
+
+    /// Where those pods live.
+    pub(super) fn pod_cgroups(&self) -> BTreeMap<PodUid, PodCgroups> {
+        self.qrm.as_ref().map_or_else(|| self.runtime.cgroups(), |qrm| qrm.presence.pod_cgroups())
+    }
+
+    /// What is to be sampled.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let Some(qrm) = &self.qrm else { return self.runtime.targets() };
+        let main = |pod: &Pod| measured_as_one(pod).containers.into_iter().next().map(|container| container.name);
+        let target = |(uid, pod): (&PodUid, &Pod)| {
+            Some(Target { pod: uid.clone(), container: main(pod)?, cgroup: qrm.presence.cgroup(uid)?.clone() })
+        };
+        self.ledger.pods().iter().filter_map(target).collect()
+    }
+
+    /// Looks where the kubelet's pods live, and forgets those that are gone.
+    pub(super) fn look_for_pods(&mut self, now: Timestamp) {
+        let Some(qrm) = &mut self.qrm else { return };
+        if !qrm.presence.expects_more(now) && !self.ticks.is_multiple_of(LOOK_FOR_PODS) {
+            return;
+        }
+        match cgroup::discover(&self.layout, &self.pod_root) {
+            Ok(found) => {
+                let gone = qrm.presence.observe(found, self.ledger.entries().keys(), now, self.config.qrm.residual_after.get());
+                self.note("pods", None, now);
+                for uid in gone {
+                    tracing::info!(pod = %uid, "has had no cgroup for long and is forgotten");
+                    // It cannot fail for a reason that is not noted.
+                    let _ = self.remove_pod(&uid, now);
+                }
+            }
+            Err(error) => self.note("pods", Some(error.to_string()), now),
+        }
+    }
+}
+
+impl Engine {
+    /// Compares what dedicated pods were promised with what the kernel lets them run on. What was promised counts: the kubelet writes it
+    /// with its next reconciliation, and so does the next tick.
+    pub(super) fn verify_claims(&mut self, now: Timestamp) {
+        let Some(qrm) = &self.qrm else { return };
+        let mut found = Vec::new();
+        for (uid, pod) in self.ledger.pods() {
+            let Some((_, pool)) = self.ledger.assignment().pool_of(uid).filter(|(name, _)| name.is_dedicated()) else { continue };
+            let seen: Vec<CpuSet> = qrm.presence.containers(uid).filter_map(|cgroup| self.cpus_in_kernel(cgroup)).collect();
+            // The pause container, whose cgroup looks like any other, runs anywhere until somebody pins it.
+            if !seen.is_empty() && seen.iter().all(|cpus| *cpus != pool.cpus) {
+                let on: Vec<String> = seen.iter().map(ToString::to_string).collect();
+                found.push((pod.name.clone(), format!("was promised CPUs {}, but the kernel has it on {}", pool.cpus, on.join("; "))));
+            }
+        }
+        for (name, what) in found {
+            tracing::warn!(pod = %name, "{what}");
+            self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
+        }
+    }
+
+    fn cpus_in_kernel(&self, cgroup: &CgroupPath) -> Option<CpuSet> {
+        match self.arbiter.read(&KnobId { cgroup: cgroup.clone(), kind: KnobKind::CpusetCpus }) {
+            Ok(Some(KnobValue::Cpus(cpus))) => Some(cpus),
+            // A container that is gone or cannot be read says nothing.
+            _ => None,
+        }
+    }
+}
+
+/// The kubelet's containers have ids that only the runtime can put names to, so a pod is measured as a whole, and looks like one container.
+fn measured_as_one(pod: &Pod) -> Pod {
+    let amount = |cpu: MilliCpu| Some(cpu).filter(|cpu| !cpu.is_zero());
+    let bytes = |memory: Bytes| Some(memory).filter(|memory| !memory.is_zero());
+    let main = pod.containers.iter().find(|c| c.kind == ContainerKind::Main).or(pod.containers.first());
+    let whole = main.map(|main| Container {
+        name: main.name.clone(),
+        kind: ContainerKind::Main,
+        cpu: Requirement { request: amount(pod.cpu_request()), limit: None },
+        memory: Requirement { request: bytes(pod.memory_request()), limit: None },
+        reclaimed_cpu: amount(pod.reclaimed_cpu()),
+        reclaimed_memory: bytes(pod.reclaimed_memory()),
+        hugepages: pod.hugepages(),
+        extended: BTreeMap::new(),
+    });
+    Pod { containers: whole.into_iter().collect(), ..pod.clone() }
+}

@@ -1,0 +1,107 @@
+//! The agent dies, or its files do: what was promised holds.
+
+use crate::{Behind, PATIENCE, cpus_of, dedicated, online, reclaimed, shared};
+use gleaner_model::CpuSet;
+use gleaner_tests::kubelet::{Kubelet, Options, QrmPod};
+use gleaner_tests::{Node, poll_until};
+use std::collections::BTreeMap;
+use std::fs;
+
+fn pods() -> Vec<QrmPod> {
+    let mut pods = vec![shared("web", 300)];
+    if online().count() > 1 {
+        pods.push(dedicated("db", 1));
+    }
+    if online().count() > 2 {
+        pods.push(reclaimed("index", 50));
+    }
+    pods
+}
+
+fn told(behind: &Behind) -> BTreeMap<String, CpuSet> {
+    behind.kubelet.reconcile();
+    pods().iter().map(|pod| (pod.name.clone(), behind.cpus(pod))).collect()
+}
+
+fn restart(behind: &mut Behind) {
+    let before = behind.kubelet.events().len();
+    behind.node.kill();
+    behind.node.start();
+    behind.kubelet.wait_for("both plugins are back", PATIENCE, |events| {
+        let again = events[before..].iter().filter(|event| format!("{event:?}").starts_with("Registered")).count();
+        (again >= 2).then_some(())
+    });
+}
+
+#[test]
+fn promises_outlive_an_agent_that_is_killed() {
+    let Some(mut behind) = Behind::new("promises_outlive_an_agent_that_is_killed") else { return };
+    for pod in pods() {
+        behind.admit(&pod);
+    }
+    let before = told(&behind);
+    for _ in 0..3 {
+        restart(&mut behind);
+        assert_eq!(told(&behind), before);
+        assert!(behind.kubelet.reconcile().is_empty(), "nothing is to be changed");
+    }
+}
+
+#[test]
+fn damaged_records_cost_what_they_were_about_and_nothing_else() {
+    let Some(mut behind) = Behind::new("damaged_records_cost_what_they_were_about_and_nothing_else") else { return };
+    for pod in pods() {
+        behind.admit(&pod);
+    }
+    let before = told(&behind);
+    let file = behind.node.path("state/qrm/pods/uid-web/main.json");
+    fs::write(&file, "{\"version\": 1, ").unwrap();
+    restart(&mut behind);
+    assert!(file.with_file_name("main.json.damaged-1").exists(), "it is set aside");
+    assert!(behind.node.log().contains("main.json.damaged-1"), "and that is told:\n{}", behind.node.log());
+    // The kubelet finds nothing for the container and asks anew, as it did at first.
+    behind.admit(&shared("web", 300));
+    assert_eq!(told(&behind), before);
+}
+
+#[test]
+fn a_promise_that_the_disk_does_not_take_is_not_given() {
+    let Some(mut behind) = Behind::new("a_promise_that_the_disk_does_not_take_is_not_given") else { return };
+    let web = shared("web", 100);
+    behind.admit(&web);
+    // A file where the folder should be: root may write anywhere, but not below a file.
+    let folder = behind.node.path("state/qrm/pods/uid-late");
+    fs::write(&folder, "in the way").unwrap();
+    let late = shared("late", 100);
+    let rejection = behind.kubelet.admit(&late).unwrap_err();
+    assert!(rejection.message.contains("uid-late"), "{rejection}");
+    behind.node.until("it is told", |state| state["health"]["promises"]["problem"].as_str().map(|_| ()));
+    behind.admit(&web);
+    fs::remove_file(&folder).unwrap();
+    behind.admit(&late);
+    behind.node.until("it passed", |state| state["health"]["promises"]["problem"].is_null().then_some(()));
+}
+
+#[test]
+fn a_pod_whose_end_nobody_told_is_forgotten_when_it_has_no_cgroup() {
+    let test = "a_pod_whose_end_nobody_told_is_forgotten_when_it_has_no_cgroup";
+    let Some(mut node) = Node::behind_kubelet(test) else { return };
+    let yaml = fs::read_to_string(node.path("gleaner.yaml")).unwrap();
+    node.configure(&yaml.replace("qrm: {", "qrm: {residualAfter: 2s, "));
+    node.start();
+    let kubelet = Kubelet::start(&node.path("plugins"), Options::default());
+    kubelet.wait_for_plugins(&["cpu", "memory"], PATIENCE);
+    let mut behind = Behind { kubelet, node };
+    let (stays, goes) = (shared("stays", 10), shared("goes", 10));
+    let kept = behind.node.make_container(&stays.uid, "c1");
+    let lost = behind.node.make_container(&goes.uid, "c2");
+    for pod in [&stays, &goes] {
+        behind.admit(pod);
+    }
+    behind.node.ticks(3);
+    behind.node.remove_pod_cgroups(&lost);
+    poll_until("it is forgotten", || (!behind.node.path("state/qrm/pods/uid-goes").exists()).then_some(()));
+    assert!(behind.node.path("state/qrm/pods/uid-stays").exists());
+    assert_eq!(cpus_of(&behind.admit(&stays)), online());
+    drop(kept);
+}
