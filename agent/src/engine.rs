@@ -217,6 +217,8 @@ impl Engine {
                 self.config.qos = config.qos;
                 self.config.estimator = config.estimator;
                 self.config.placement = config.placement;
+                self.config.topology = config.topology;
+                self.config.memory = config.memory;
                 self.config.knobs = config.knobs;
                 self.config.take_back = config.take_back;
                 self.config.eviction = config.eviction;

@@ -43,7 +43,7 @@ impl Plugins {
         qos: &QosConfig,
     ) -> Result<Hints, Refusal> {
         let plugin = self.of(resource)?;
-        let spec = spec(request, qos)?;
+        let spec = spec(request, qos, context)?;
         if !is_placed(request.kind) {
             return Ok(Hints::NoPreference);
         }
@@ -63,7 +63,7 @@ impl Plugins {
         qos: &QosConfig,
     ) -> Result<(ContainerAllocation, Decisions), Refusal> {
         let plugin = self.of(resource)?;
-        let spec = spec(request, qos)?;
+        let spec = spec(request, qos, context)?;
         if !is_placed(request.kind) {
             return Ok(Default::default());
         }
@@ -125,9 +125,15 @@ fn is_placed(kind: ContainerType) -> bool {
     matches!(kind, ContainerType::Main | ContainerType::Sidecar)
 }
 
-fn spec(request: &Request, config: &QosConfig) -> Result<QosSpec, Refusal> {
-    QosSpec::parse(&request.pod.annotations, config).map_err(|errors| {
+fn spec(request: &Request, config: &QosConfig, context: &Context<'_>) -> Result<QosSpec, Refusal> {
+    let spec = QosSpec::parse(&request.pod.annotations, config).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Refusal::by(Rule::BadRequest, lines.join("; "))
-    })
+    })?;
+    let nodes = context.topology.nodes().map(|(id, _)| id).collect();
+    spec.check_against(&nodes).map_err(|error| Refusal::by(Rule::BadRequest, error.to_string()))?;
+    Ok(spec)
 }
+
+#[cfg(test)]
+mod tests;

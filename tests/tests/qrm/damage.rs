@@ -1,6 +1,7 @@
 //! The agent dies, or its files do: what was promised holds.
 
 use crate::{Behind, PATIENCE, cpus_of, dedicated, online, reclaimed, shared};
+use gleaner_host::cgroup::Controller;
 use gleaner_model::CpuSet;
 use gleaner_tests::kubelet::{Kubelet, Options, QrmPod};
 use gleaner_tests::{Node, poll_until};
@@ -104,4 +105,28 @@ fn a_pod_whose_end_nobody_told_is_forgotten_when_it_has_no_cgroup() {
     assert!(behind.node.path("state/qrm/pods/uid-stays").exists());
     assert_eq!(cpus_of(&behind.admit(&stays)), online());
     drop(kept);
+}
+
+#[test]
+fn a_dedicated_pod_that_the_kernel_has_elsewhere_is_told_of_and_brought_back() {
+    let test = "a_dedicated_pod_that_the_kernel_has_elsewhere_is_told_of_and_brought_back";
+    if online().count() < 2 {
+        return gleaner_tests::skip(test, "needs 2 CPUs");
+    }
+    let Some(mut behind) = Behind::new(test) else { return };
+    let db = dedicated("db", 1);
+    let container = behind.node.make_container(&db.uid, "c1");
+    let own = cpus_of(&behind.admit(&db));
+    let kernel = behind.node.kernel();
+    poll_until("the pod has its CPUs", || (kernel.cpus(&container) == own).then_some(()));
+    behind.node.kill();
+    let other = online().difference(&own);
+    behind.node.write(Controller::Cpuset, &container, "cpuset.cpus", &other.to_string()).unwrap();
+    behind.node.start();
+    behind.node.until("it is told", |state| {
+        let decisions = state["decisions"].as_array()?;
+        let told = |d: &serde_json::Value| d["reason"]["what"].as_str().is_some_and(|what| what.contains("was promised CPUs"));
+        decisions.iter().any(told).then_some(())
+    });
+    poll_until("and it is brought back", || (kernel.cpus(&container) == own).then_some(()));
 }
