@@ -7,6 +7,10 @@ use gleaner_model::{ContainerName, MilliCpu, NumaId, PodName, PodUid, QosConfig,
 use gleaner_qrm_plugins::serve::{ContainerHoldings, Denied, PodHoldings};
 use gleaner_qrm_plugins::{ContainerAllocation, Context, Decisions, Entry, Ledger, Refusal, Request};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A container's first process starts later than this after its admission: image, sandbox and cgroups come before.
+const SOON: Duration = Duration::from_millis(50);
 
 impl Engine {
     /// Answers one call. Who asked and went away is nobody to answer.
@@ -54,8 +58,8 @@ impl Engine {
             Ok((given, decisions)) => {
                 self.note("promises", None, now);
                 if !decisions.is_empty() {
-                    // What others lose is theirs no longer, so the kernel is told at once.
-                    self.sampler.sample_now();
+                    // What others lose is theirs no longer, so the kernel is told soon; a row of admissions is one tick.
+                    self.sampler.sample_within(SOON);
                     self.settled = None;
                 }
                 self.record_decisions(decisions, now);
@@ -109,7 +113,7 @@ impl Engine {
         (self.ledger, self.qrm) = (ledger, Some(qrm));
         if known {
             self.settled = None;
-            self.sampler.sample_now();
+            self.sampler.sample_within(SOON);
         }
         // A record that stays is looked at again when the agent starts, and the pod is then found to be gone.
         self.note("promises", removed.err().map(|error| error.to_string()), now);

@@ -14,6 +14,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 enum Control {
     Targets(Vec<Target>),
     SampleNow,
+    SampleBy(Timestamp),
 }
 
 /// Samples on its own thread until it is dropped.
@@ -53,6 +54,11 @@ impl Sampler {
         self.order(Control::SampleNow);
     }
 
+    /// Takes a sample within this time. Wishes that come until then are met by the same sample, so that a row of them costs no more than one.
+    pub fn sample_within(&self, time: Duration) {
+        self.order(Control::SampleBy(clock::now().after(time)));
+    }
+
     fn order(&self, order: Control) {
         if let Some(control) = &self.control {
             // It can only fail when `deliver` panicked and took the thread with it; then samples stop and readings grow old, which is seen.
@@ -75,29 +81,36 @@ impl Drop for Sampler {
 
 fn run(mut core: SamplerCore, period: Duration, orders: &Receiver<Control>, mut deliver: impl FnMut(Sample)) {
     let mut due = clock::now();
+    let mut wished: Option<Timestamp> = None;
     loop {
-        match orders.recv_timeout(due.since(clock::now())) {
+        let next = wished.map_or(due, |wished| wished.min(due));
+        match orders.recv_timeout(next.since(clock::now())) {
             Ok(order) => {
-                if follow(&mut core, std::iter::once(order).chain(orders.try_iter())) {
+                if follow(&mut core, std::iter::once(order).chain(orders.try_iter()), &mut wished) {
                     deliver(core.take(clock::now()));
+                    wished = None;
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
                 deliver(core.take(clock::now()));
-                due = next_due(due, period, clock::now());
+                wished = None;
+                if next == due {
+                    due = next_due(due, period, clock::now());
+                }
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-/// Takes over the last targets ordered and says whether a sample was ordered.
-fn follow(core: &mut SamplerCore, orders: impl Iterator<Item = Control>) -> bool {
+/// Takes over the last targets ordered and says whether a sample was ordered for now; `wished` is when the first of those for later is due.
+fn follow(core: &mut SamplerCore, orders: impl Iterator<Item = Control>, wished: &mut Option<Timestamp>) -> bool {
     let (mut targets, mut wanted) = (None, false);
     for order in orders {
         match order {
             Control::Targets(latest) => targets = Some(latest),
             Control::SampleNow => wanted = true,
+            Control::SampleBy(time) => *wished = Some(wished.map_or(time, |wished| wished.min(time))),
         }
     }
     if let Some(targets) = targets {
@@ -148,6 +161,25 @@ mod tests {
         assert!(first.pods.is_empty() && second.pods.contains_key(&target.pod), "{second:?}");
         drop(sampler);
         assert!(samples.recv().is_err(), "the thread still runs");
+    }
+
+    #[test]
+    fn wishes_of_one_moment_are_met_by_one_sample_and_not_before_their_time() {
+        let (send, samples) = channel();
+        let core = SamplerCore::new(Layout::with_v2_root("/no/such/mount"));
+        let sampler = Sampler::start(core, Duration::from_secs(3600), move |sample| {
+            let _ = send.send(sample);
+        })
+        .unwrap();
+        samples.recv().unwrap();
+        let begun = clock::now();
+        for _ in 0..10 {
+            sampler.sample_within(Duration::from_millis(300));
+        }
+        let sample = samples.recv().unwrap();
+        assert!(sample.at.since(begun) >= Duration::from_millis(300), "after {:?}", sample.at.since(begun));
+        drop(sampler);
+        assert!(samples.recv().is_err(), "there was a second sample");
     }
 
     #[test]

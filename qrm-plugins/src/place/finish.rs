@@ -59,13 +59,17 @@ pub(super) fn finish(
     // Nodes that were chosen for what a pod asks for now are kept until it can have that.
     let chosen = held.keys().filter_map(|uid| Some((uid.clone(), context.current.nodes.get(uid)?.clone())));
     assignment.nodes = chosen.chain(nodes).collect();
-    for (uid, name) in context.demands.members.iter().chain(&bound.members) {
-        let Some(pool) = assignment.pools.get(name) else { continue };
-        if let (false, Some(pod)) = (context.current.members.get(uid) == Some(name), pods.get(uid)) {
+    // Most pods share, and most stay where they are: they are copied as a whole, and only what is new is looked at.
+    let own = std::mem::replace(&mut assignment.members, context.demands.members.clone());
+    assignment.members.retain(|_, name| assignment.pools.contains_key(name));
+    assignment.members.extend(own);
+    let bound = bound.members.into_iter().filter(|(_, name)| assignment.pools.contains_key(name));
+    assignment.members.extend(bound);
+    for (uid, name) in news(&assignment.members, &context.current.members).filter(|(_, name)| !name.is_dedicated()) {
+        if let (Some(pool), Some(pod)) = (assignment.pools.get(name), pods.get(uid)) {
             let joined = Reason::Joined { class: pod.class(), pool: name.clone(), cpus: pool.cpus.clone() };
             decisions.push((Subject::Pod(pod.name.clone()), joined));
         }
-        assignment.members.insert(uid.clone(), name.clone());
     }
     let reasons = |refusals: &BTreeMap<PodUid, Refusal>| -> BTreeMap<PodUid, Reason> {
         refusals.iter().map(|(uid, refusal)| (uid.clone(), Reason::Refused { cause: refusal.to_string() })).collect()
@@ -74,6 +78,18 @@ pub(super) fn finish(
     let told = refused.iter().chain(&unresized);
     decisions.extend(told.filter_map(|(uid, reason)| Some((Subject::Pod(pods.get(uid)?.name.clone()), reason.clone()))));
     Placement { assignment, refusals, refused, unresized, decisions, moved }
+}
+
+/// What `now` has and `before` has not. Both are walked once, side by side.
+fn news<'a>(
+    now: &'a BTreeMap<PodUid, PoolName>,
+    before: &'a BTreeMap<PodUid, PoolName>,
+) -> impl Iterator<Item = (&'a PodUid, &'a PoolName)> {
+    let mut before = before.iter().peekable();
+    now.iter().filter(move |(uid, name)| {
+        while before.next_if(|(older, _)| older < uid).is_some() {}
+        before.peek() != Some(&(uid, name))
+    })
 }
 
 /// The pools and their owners, what is new in them, and how many CPUs are.
