@@ -112,7 +112,8 @@ impl Engine {
         let removed = qrm.claims.remove(pod);
         (self.ledger, self.qrm) = (ledger, Some(qrm));
         if known {
-            self.settled = None;
+            // Who asks next is told of what has become free; the kernel is told soon.
+            self.replace_claims((self.ledger.pods().keys().cloned().collect(), sizes), now);
             self.sampler.sample_within(SOON);
         }
         // A record that stays is looked at again when the agent starts, and the pod is then found to be gone.

@@ -96,7 +96,7 @@ impl Engine {
     }
 
     /// Brings the pools of the kubelet's pods in line with what is measured.
-    fn replace_claims(&mut self, question: (BTreeSet<PodUid>, BTreeMap<PoolName, u32>), now: Timestamp) {
+    pub(super) fn replace_claims(&mut self, question: (BTreeSet<PodUid>, BTreeMap<PoolName, u32>), now: Timestamp) {
         let headroom = self.headroom();
         let mut ledger = std::mem::take(&mut self.ledger);
         let before = ledger.assignment().clone();
