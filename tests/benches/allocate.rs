@@ -60,6 +60,9 @@ fn over_sockets() -> Result<(), Box<dyn Error>> {
             within("resource plugins, Allocate over sockets, 500 pods, p99", us(times.p99) / 1000.0, 1.0, "ms");
         }
     }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.agent_pid()))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    within("resource plugins, resident memory, 500 pods", resident.unwrap_or(f64::NAN) / 1024.0, 25.0, "MiB");
     drop(kubelet);
     node.kill();
     Ok(())

@@ -2,8 +2,9 @@
 
 use crate::{Behind, cpus_of, dedicated, of_class, online, reclaimed, shared};
 use gleaner_model::{CpuSet, MilliCpu};
-use gleaner_tests::kubelet::{QrmContainer, Stage};
-use gleaner_tests::{pod_state, skip};
+use gleaner_tests::kubelet::{Options, QrmContainer, Stage};
+use gleaner_tests::{pod_state, poll_until, skip};
+use std::time::Duration;
 use tonic::Code;
 
 #[test]
@@ -25,6 +26,22 @@ fn a_dedicated_pod_has_cpus_that_no_other_pod_has() {
     behind.kubelet.remove(&db.uid).unwrap();
     behind.kubelet.reconcile();
     assert!(own.is_subset(&behind.cpus(&web)), "what a removed pod had is given out again: {}", behind.cpus(&web));
+}
+
+#[test]
+fn a_kubelet_that_reconciles_by_itself_brings_every_change() {
+    let test = "a_kubelet_that_reconciles_by_itself_brings_every_change";
+    if online().count() < 2 {
+        return skip(test, "needs 2 CPUs");
+    }
+    let options = Options { reconcile: Some(Duration::from_millis(300)), ..Options::default() };
+    let Some(behind) = Behind::configured(test, "", options) else { return };
+    let (web, db) = (shared("web", 100), dedicated("db", 1));
+    behind.admit(&web);
+    let own = cpus_of(&behind.admit(&db));
+    poll_until("web has left the CPUs of db", || behind.cpus(&web).is_disjoint(&own).then_some(()));
+    behind.kubelet.remove(&db.uid).unwrap();
+    poll_until("web has them again", || own.is_subset(&behind.cpus(&web)).then_some(()));
 }
 
 #[test]
