@@ -52,7 +52,7 @@ pub(crate) struct AgentArgs {
     #[arg(long)]
     pub(crate) standalone: bool,
     /// Stand in front of an enhanced kubelet: serve CPU and memory as resource plugins.
-    #[arg(long, conflicts_with = "standalone")]
+    #[arg(long, conflicts_with_all = ["standalone", "manifests", "keep_pods"])]
     pub(crate) qrm: bool,
     /// Folder of v1 Pod manifests, for --standalone.
     #[arg(long, value_name = "DIR")]

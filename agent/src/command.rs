@@ -38,7 +38,7 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     engine::feed(&sender, manifests)?;
     // Behind a kubelet it is the kubelet that asks other plugins.
     let registry = if mode == Mode::Standalone { remote::serve(&remote_settings, sender.clone()) } else { None };
-    let servers = qrm::serve(&folders, engine.plugins(), &sender).await;
+    let servers = qrm::serve(&folders, engine.plugins(), &sender);
     // Without its socket the agent still isolates; the problem is in the log and, where TCP is asked for, in /healthz.
     let served = http::serve_unix(&socket, sender.clone());
     let ours = served.is_ok();

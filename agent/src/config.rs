@@ -220,6 +220,14 @@ impl Config {
                 problems.push(format!("{key}: is empty"));
             }
         }
+        for (key, path) in [("qrm.socketDir", &self.qrm.socket_dir), ("qrm.podResourcesDir", &self.qrm.pod_resources_dir)] {
+            if !path.as_os_str().is_empty() && !path.is_absolute() {
+                problems.push(format!("{key}: {} is not an absolute path", path.display()));
+            }
+        }
+        if self.qrm.residual_after.get() < Duration::from_secs(1) {
+            problems.push(format!("qrm.residualAfter: {} is less than 1s; a pod needs time to get its cgroup", self.qrm.residual_after));
+        }
         problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));
         problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
         problems.extend(self.take_back.validate().into_iter().map(|p| format!("takeBack.{p}")));

@@ -18,6 +18,8 @@ pub(crate) struct Qrm {
     pub(crate) plugins: Plugins,
     pub(crate) claims: Claims,
     pub(crate) presence: Presence,
+    /// Why the last promise could not be stored.
+    pub(crate) failing: Option<String>,
 }
 
 impl Qrm {
@@ -25,6 +27,6 @@ impl Qrm {
     /// When the folder of promises cannot be made.
     pub(crate) fn open(config: &Config) -> Result<Self, AgentError> {
         let plugins = Plugins::new(vec![Box::new(CpuPlugin), Box::new(MemoryPlugin)]);
-        Ok(Self { plugins, claims: Claims::open(config.claims())?, presence: Presence::default() })
+        Ok(Self { plugins, claims: Claims::open(config.claims())?, presence: Presence::default(), failing: None })
     }
 }

@@ -43,6 +43,7 @@ impl Plugins {
         qos: &QosConfig,
     ) -> Result<Hints, Refusal> {
         let plugin = self.of(resource)?;
+        is_for(plugin, request)?;
         let spec = spec(request, qos, context)?;
         if !is_placed(request.kind) {
             return Ok(Hints::NoPreference);
@@ -63,6 +64,7 @@ impl Plugins {
         qos: &QosConfig,
     ) -> Result<(ContainerAllocation, Decisions), Refusal> {
         let plugin = self.of(resource)?;
+        is_for(plugin, request)?;
         let spec = spec(request, qos, context)?;
         if !is_placed(request.kind) {
             return Ok(Default::default());
@@ -74,11 +76,10 @@ impl Plugins {
 
     /// Takes a pod out of the ledger; whether it was in it.
     pub fn remove(&self, context: &Context<'_>, ledger: &mut Ledger, pod: &PodUid) -> bool {
-        let was = ledger.remove(pod);
-        if was {
+        if ledger.entries().contains_key(pod) {
             self.iter().for_each(|plugin| plugin.release(context, ledger, pod));
         }
-        was
+        ledger.remove(pod)
     }
 
     /// What every container has of one resource.
@@ -117,6 +118,21 @@ impl Plugins {
     pub fn allocatable(&self, resource: &str, context: &Context<'_>, ledger: &Ledger) -> Result<Allocatable, Refusal> {
         Ok(self.of(resource)?.allocatable(context, ledger))
     }
+}
+
+/// One socket serves one resource.
+fn is_for(plugin: &(dyn ResourcePlugin + Send), request: &Request) -> Result<(), Refusal> {
+    let names = plugin.names();
+    if names.contains(&request.resource.as_str()) {
+        return Ok(());
+    }
+    let cause = format!(
+        "resource_requests: asks for {:?} of the plugin for {}, which gives {}",
+        request.resource,
+        plugin.resource(),
+        names.join(" and ")
+    );
+    Err(Refusal::by(Rule::BadRequest, cause))
 }
 
 /// Init containers run to their end before the others start, and containers added by hand are guests: both run where the pod runs, and are

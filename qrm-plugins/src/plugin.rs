@@ -236,6 +236,11 @@ pub trait ResourcePlugin {
     /// The resource's name: what the plugin registers for.
     fn resource(&self) -> &str;
 
+    /// The names by which containers ask for it: its own, and that of what is lent of it.
+    fn names(&self) -> Vec<&str> {
+        vec![self.resource()]
+    }
+
     /// The name of its socket in the folder of plugins.
     fn socket(&self) -> &str;
 
@@ -257,7 +262,7 @@ pub trait ResourcePlugin {
     /// With the rule that stops the request.
     fn allocate(&self, context: &Context<'_>, ledger: &mut Ledger, asked: &Parsed<'_>) -> Result<Decisions, Refusal>;
 
-    /// Takes back what only this plugin knows of a pod that is gone; its entry leaves the ledger afterwards.
+    /// Takes back what only this plugin knows of a pod that is gone; its entry leaves the ledger afterwards, so that what it noted there can still be read.
     fn release(&self, _context: &Context<'_>, _ledger: &mut Ledger, _pod: &PodUid) {}
 
     /// What a container has now; empty when it has nothing of this resource.

@@ -4,6 +4,7 @@ use super::*;
 use gleaner_model::{KubeQos, PodName, PoolName, QosClass, QosSpec};
 use gleaner_qrm_plugins::{Amount, Claim, ContainerType, Parsed, PodIdentity, Request};
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 
 fn claim(ledger: &mut Ledger, pod: &str, container: &str) {
     let request = Request {
@@ -119,4 +120,63 @@ fn a_fifo_in_the_place_of_a_record_does_not_hang_the_start() {
     nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let (_, warnings) = Claims::open(dir.path().to_owned()).unwrap().load();
     assert!(warnings.iter().any(|w| w.contains("is not a regular file")), "{warnings:?}");
+}
+
+#[test]
+fn a_pod_that_moved_is_written_and_one_that_did_not_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = stored(dir.path());
+    let mut claims = Claims::open(dir.path().to_owned()).unwrap();
+    claims.save_moved(&ledger).unwrap();
+    let file = dir.path().join("pods/a/main.json");
+    let (before, other) = (fs::metadata(&file).unwrap(), fs::metadata(dir.path().join("pods/b.c/ma.in.json")).unwrap());
+    claims.save_moved(&ledger).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().ino(), before.ino(), "nothing changed, so nothing is written");
+    let pod: PodUid = "a".parse().unwrap();
+    let mut assignment = ledger.assignment().clone();
+    assignment.pools.insert(PoolName::dedicated(&pod), gleaner_model::Pool { cpus: "5".parse().unwrap(), mems: "0".parse().unwrap() });
+    assignment.members.insert(pod.clone(), PoolName::dedicated(&pod));
+    ledger.assign(assignment);
+    claims.save_moved(&ledger).unwrap();
+    assert_eq!(fs::metadata(dir.path().join("pods/b.c/ma.in.json")).unwrap().ino(), other.ino());
+    assert_eq!(Claims::open(dir.path().to_owned()).unwrap().load(), (ledger, Vec::new()));
+}
+
+#[test]
+fn records_that_somebody_took_away_are_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("qrm");
+    let ledger = stored(&folder);
+    let mut claims = Claims::open(folder.clone()).unwrap();
+    claims.save_moved(&ledger).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    claims.save_moved(&ledger).unwrap();
+    assert_eq!(Claims::open(folder).unwrap().load(), (ledger, Vec::new()));
+}
+
+#[test]
+fn what_could_not_be_promised_as_a_whole_leaves_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = stored(dir.path());
+    let mut more = ledger.clone();
+    claim(&mut more, "a", "aaa");
+    claim(&mut more, "late", "main");
+    let mut claims = Claims::open(dir.path().to_owned()).unwrap();
+    for pod in ["a", "late"] {
+        claims.save(&more, &pod.parse().unwrap()).unwrap();
+        claims.take_back(&ledger, &pod.parse().unwrap());
+    }
+    assert_eq!(Claims::open(dir.path().to_owned()).unwrap().load(), (ledger, Vec::new()));
+}
+
+#[test]
+fn shared_pods_are_in_their_pool_right_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = stored(dir.path());
+    let mut assignment = ledger.assignment().clone();
+    assignment.members.insert("a".parse().unwrap(), PoolName::share());
+    ledger.assign(assignment);
+    Claims::open(dir.path().to_owned()).unwrap().save_moved(&ledger).unwrap();
+    let (again, _) = Claims::open(dir.path().to_owned()).unwrap().load();
+    assert_eq!(again.assignment().members, ledger.assignment().members);
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A container's first process starts later than this after its admission: image, sandbox and cgroups come before.
-const SOON: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Answers one call. Who asked and went away is nobody to answer.
@@ -40,8 +40,8 @@ impl Engine {
             }
             PluginCall::Pods { answer } => drop(answer.send(self.consult(|qrm, context, ledger, _| Ok(holdings(qrm, context, ledger))))),
             PluginCall::Registration { resource, problem } => {
-                let problem = problem.map(|problem| format!("the kubelet does not take the plugin for {resource}: {problem}"));
-                self.note("kubelet", problem, now);
+                let problem = problem.map(|problem| format!("it does not take the plugin: {problem}"));
+                self.note(format!("kubelet, {resource}"), problem, now);
             }
         }
     }
@@ -94,10 +94,13 @@ impl Engine {
             Ok(given)
         });
         if matches!(outcome, Err(Denied::Unavailable(_))) {
-            let known = ledger.entries().contains_key(uid);
-            // The first error is the one to tell.
-            let _ = if known { qrm.claims.save(&ledger, uid) } else { qrm.claims.remove(uid) };
+            qrm.claims.take_back(&ledger, uid);
         }
+        qrm.failing = match &outcome {
+            Err(Denied::Unavailable(problem)) => Some(problem.clone()),
+            Ok(_) => None,
+            Err(Denied::Refused(_)) => qrm.failing,
+        };
         self.ledger = ledger;
         self.qrm = Some(qrm);
         outcome

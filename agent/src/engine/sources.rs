@@ -7,7 +7,7 @@ use gleaner_model::{
     Bytes, CgroupPath, Container, ContainerKind, CpuSet, KnobId, KnobKind, KnobValue, MilliCpu, Pod, PodUid, Reason, Requirement, Subject,
     Timestamp,
 };
-use gleaner_qrm_plugins::PodCgroups;
+use gleaner_qrm_plugins::{Decisions, PodCgroups};
 use std::collections::BTreeMap;
 
 /// Looks for the kubelet's cgroups are this many ticks apart while none is expected.
@@ -85,6 +85,21 @@ impl Engine {
             // A container that is gone or cannot be read says nothing.
             _ => None,
         }
+    }
+}
+
+impl Engine {
+    /// Pods that run and could not be given CPUs: another configuration, or CPUs that went away. Each is told once, and all of them as health.
+    pub(super) fn tell_of_losses(&mut self, decisions: &Decisions, now: Timestamp) {
+        let refused = |(subject, reason): &&(Subject, Reason)| matches!((subject, reason), (Subject::Pod(_), Reason::Refused { .. }));
+        let lost: Vec<&(Subject, Reason)> = decisions.iter().filter(refused).collect();
+        let problem = lost.first().map(|(pod, reason)| format!("{} pods that run have no CPUs, the first: {pod}: {reason}", lost.len()));
+        for (pod, reason) in lost {
+            if self.recorder.about(pod).last().is_none_or(|last| last.reason != *reason) {
+                self.recorder.record(now, pod.clone(), reason.clone());
+            }
+        }
+        self.note("placement", problem, now);
     }
 }
 

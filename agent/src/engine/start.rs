@@ -184,7 +184,8 @@ impl Engine {
     fn take_over_claims(&mut self, loaded: Loaded, now: Timestamp) {
         self.resume(&loaded);
         let Some(qrm) = &mut self.qrm else { return };
-        let (ledger, warnings) = qrm.claims.load();
+        let (mut ledger, mut warnings) = qrm.claims.load();
+        warnings.extend(ledger.keep_online(&self.topology.cpus()));
         self.ledger = ledger;
         for warning in &warnings {
             tracing::warn!("{warning}");

@@ -103,7 +103,9 @@ impl Engine {
         let decided = gleaner_qrm_plugins::replace(&context(self, &question.1, headroom.as_ref()), &mut ledger, &question.1, None);
         self.ledger = ledger;
         // Without a newcomer nobody is refused as a whole.
-        self.record_decisions(decided.unwrap_or_default(), now);
+        let decided = decided.unwrap_or_default();
+        self.tell_of_losses(&decided, now);
+        self.record_decisions(decided, now);
         self.settled = (before == *self.ledger.assignment()).then_some(question);
     }
 
@@ -173,13 +175,15 @@ impl Engine {
         let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
         let saved = match &mut self.qrm {
             None => self.store.save(self.ledger.assignment(), lent),
-            Some(qrm) => qrm.claims.save_pools(&self.ledger).and_then(|()| self.store.save(&Assignment::default(), lent)),
+            Some(qrm) => qrm.claims.save_moved(&self.ledger).and_then(|()| self.store.save(&Assignment::default(), lent)),
         };
         if let Err(error) = saved {
             self.note("promises", Some(error.to_string()), now);
             return false;
         }
-        self.note("promises", None, now);
+        // A promise that the disk did not take is told until it takes one.
+        let failing = self.qrm.as_ref().and_then(|qrm| qrm.failing.clone());
+        self.note("promises", failing, now);
         let live = self.live();
         // What there is for reclaimed pods has no part in the plan while there are none.
         let supply = if live.values().any(|pod| pod.class() == QosClass::Reclaimed) { self.supply() } else { Supply::default() };

@@ -10,6 +10,8 @@ impl Engine {
             self.runtime.kill_all(now);
         } else if self.config.standalone.keep_pods {
             self.runtime.forget_all();
+        } else if self.qrm.is_some() {
+            tracing::info!("stopping: the kubelet's pods run on, with their knobs as they are");
         } else {
             tracing::info!("stopping: ending all pods");
             self.runtime.end_all(now);

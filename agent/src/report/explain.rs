@@ -2,7 +2,7 @@
 
 use super::table::table;
 use super::view::ago;
-use super::{NodeState, PodState};
+use super::{KnobState, NodeState, PodState};
 use crate::error::AgentError;
 use gleaner_model::Timestamp;
 use std::fmt::Write;
@@ -35,13 +35,17 @@ pub(crate) fn explain(state: &NodeState, name: &str, now: Timestamp) -> Result<S
         let shadow = if state.shadow { ", were this not shadow mode" } else { "" };
         let _ = writeln!(text, "\nwhat its cgroups should hold{shadow}");
         let rows: Vec<Vec<String>> =
-            pod.knobs.iter().map(|k| vec![k.cgroup.to_string(), k.knob.to_string(), k.value.to_string(), k.reason.to_string()]).collect();
+            pod.knobs.iter().map(|k| vec![k.cgroup.to_string(), k.knob.to_string(), k.value.to_string(), why(k)]).collect();
         text.push_str(&table(&["CGROUP", "KNOB", "VALUE", "WHY"], &rows));
     }
     text.push_str("\nwhat was decided about it, the newest last\n");
     let rows: Vec<Vec<String>> = pod.decisions.iter().map(|d| vec![ago(now, d.at), d.reason.to_string()]).collect();
     text.push_str(&table(&["WHEN", "WHAT"], &rows));
     Ok(text)
+}
+
+fn why(knob: &KnobState) -> String {
+    if knob.offered { knob.reason.to_string() } else { "not written: this kernel does not have it".to_owned() }
 }
 
 fn find<'a>(state: &'a NodeState, name: &str) -> Result<&'a PodState, AgentError> {

@@ -28,6 +28,9 @@ pub struct Record {
     pub own: Option<Pool>,
     /// The NUMA nodes that its pod is bound to.
     pub nodes: Option<NumaSet>,
+    /// The pool that its pod shares; `None` for a pod that has CPUs for itself, or was not placed yet.
+    #[serde(default)]
+    pub pool: Option<PoolName>,
 }
 
 /// The pools that pods share. Without them the solver cuts new ones, which moves CPUs and harms nobody.
@@ -53,6 +56,7 @@ impl Ledger {
             held: entry.containers.get(container)?.clone(),
             own: self.assignment.pools.get(&PoolName::dedicated(pod)).cloned(),
             nodes: self.assignment.nodes.get(pod).cloned(),
+            pool: self.assignment.members.get(pod).filter(|pool| !pool.is_dedicated()).cloned(),
         })
     }
 
@@ -61,6 +65,24 @@ impl Ledger {
     pub fn pools(&self) -> Pools {
         let shared = self.assignment.pools.iter().filter(|(name, _)| !name.is_dedicated());
         Pools { version: RECORD_VERSION, pools: shared.map(|(name, pool)| (name.clone(), pool.clone())).collect() }
+    }
+
+    /// Takes from dedicated pods what cannot be theirs: CPUs that are not online, or none at all. They are placed anew; each has a line.
+    pub fn keep_online(&mut self, online: &CpuSet) -> Vec<String> {
+        let is_wrong = |(name, pool): &(&PoolName, &Pool)| name.is_dedicated() && (pool.cpus.is_empty() || !pool.cpus.is_subset(online));
+        let wrong: Vec<PoolName> = self.assignment.pools.iter().filter(is_wrong).map(|(name, _)| name.clone()).collect();
+        let mut lines = Vec::new();
+        for name in wrong {
+            let assignment = Arc::make_mut(&mut self.assignment);
+            let cpus = assignment.pools.remove(&name).map(|pool| pool.cpus).unwrap_or_default();
+            let owner = assignment.members.iter().find(|(_, pool)| **pool == name).map(|(uid, _)| uid.clone());
+            if let Some(uid) = owner {
+                assignment.members.remove(&uid);
+                let pod = self.entries.get(&uid).map(|entry| entry.identity.name.to_string()).unwrap_or_default();
+                lines.push(format!("{pod}: its CPUs {cpus:?} are not all online, which are {online}; it is placed anew"));
+            }
+        }
+        lines
     }
 
     /// The ledger that these records tell of. Records of one pod that contradict each other: the first by container name counts for the
@@ -79,6 +101,9 @@ impl Ledger {
             let entry =
                 entries.entry(uid.clone()).or_insert_with(|| Entry { identity: record.pod, qos: record.qos, containers: BTreeMap::new() });
             entry.containers.insert(container, record.held);
+            if let Some(pool) = record.pool.filter(|pool| first && assignment.pools.contains_key(pool)) {
+                assignment.members.insert(uid.clone(), pool);
+            }
             let Some(own) = record.own.filter(|_| first) else {
                 assignment.nodes.extend(record.nodes.filter(|_| first).map(|nodes| (uid, nodes)));
                 continue;

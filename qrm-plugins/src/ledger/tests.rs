@@ -110,3 +110,20 @@ fn a_pod_that_is_removed_takes_its_own_cpus_along() {
     assert!(!ledger.remove(&uid("d")), "a second time there is nothing to remove");
     assert_eq!(ledger, Ledger::default());
 }
+
+#[test]
+fn cpus_that_are_not_online_are_nobodys() {
+    let mut ledger = Ledger::default();
+    for pod in ["a", "b", "c"] {
+        with(&mut ledger, pod, "main", ContainerType::Main, QosClass::Dedicated, 1.0);
+    }
+    let mut assignment = Assignment::default();
+    for (pod, set) in [("a", "0"), ("b", "9"), ("c", "")] {
+        assignment.pools.insert(PoolName::dedicated(&uid(pod)), Pool { cpus: cpus(set), mems: "0".parse().unwrap() });
+        assignment.members.insert(uid(pod), PoolName::dedicated(&uid(pod)));
+    }
+    ledger.assign(assignment);
+    let lines = ledger.keep_online(&cpus("0-3"));
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("placed anew")), "{lines:?}");
+    assert_eq!(ledger.assignment().members.keys().collect::<Vec<_>>(), [&uid("a")]);
+}

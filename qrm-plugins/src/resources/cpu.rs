@@ -22,6 +22,10 @@ impl ResourcePlugin for CpuPlugin {
         CPU
     }
 
+    fn names(&self) -> Vec<&str> {
+        vec![CPU, "resource.katalyst.kubewharf.io/reclaimed_millicpu"]
+    }
+
     fn socket(&self) -> &str {
         "qrm_cpu_plugin_dynamic.sock"
     }
@@ -39,6 +43,11 @@ impl ResourcePlugin for CpuPlugin {
         let known = ledger.claimed(pod, &asked.request.container, CPU).is_some();
         if !follows_main(asked) {
             bind(context, ledger, asked, self)?;
+        }
+        let grows = ledger.claimed(pod, &asked.request.container, CPU).is_none_or(|claim| claim.amount < asked.request.amount);
+        if grows && asked.qos.class == QosClass::Shared {
+            // Not every caller asks for hints first, and shared pods are placed whatever they request.
+            self.hints(context, ledger, asked)?;
         }
         ledger.claim(CPU, asked, Claim::of(asked.request));
         if follows_main(asked) && !ledger.has_main(pod, CPU) {

@@ -22,6 +22,10 @@ impl ResourcePlugin for MemoryPlugin {
         MEMORY
     }
 
+    fn names(&self) -> Vec<&str> {
+        vec![MEMORY, "resource.katalyst.kubewharf.io/reclaimed_memory"]
+    }
+
     fn socket(&self) -> &str {
         "qrm_memory_plugin_dynamic.sock"
     }

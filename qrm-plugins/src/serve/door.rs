@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How long accepting rests when it fails, most likely for want of descriptors.
 const REST: Duration = Duration::from_millis(100);
+
+/// How long a caller may take to say its first word.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A socket that is listened on.
 pub(super) struct Door {
@@ -50,10 +53,7 @@ impl Door {
                 () = &mut stop => break,
                 _ = look.tick() => self.look(problem).await,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => if let Some(caller) = self.let_in(stream, &hang_up) {
-                        // Nobody takes callers any more when the server has ended.
-                        let _ = callers.send(caller).await;
-                    },
+                    Ok((stream, _)) => self.let_in(stream, &hang_up, &callers),
                     Err(_) => tokio::time::sleep(REST).await,
                 },
             }
@@ -65,14 +65,18 @@ impl Door {
         socket::remove(&self.path, self.identity);
     }
 
-    /// Whatever the mode of the socket became, only root and our own user get in; and nobody when all places are taken.
-    fn let_in(&self, stream: UnixStream, hang_up: &watch::Receiver<()>) -> Option<Connection> {
-        let user = stream.peer_cred().ok()?.uid();
-        if !is_trusted(user, self.own) {
-            return None;
-        }
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Connection::new(stream, ended(hang_up.clone()), place))
+    /// Whatever the mode of the socket became, only root and our own user get in; and nobody when all places are taken. Who says nothing is sent
+    /// away, since that would keep a place from others.
+    fn let_in(&self, stream: UnixStream, hang_up: &watch::Receiver<()>, callers: &mpsc::Sender<Connection>) {
+        let trusted = stream.peer_cred().is_ok_and(|peer| is_trusted(peer.uid(), self.own));
+        let place = Arc::clone(&self.places).try_acquire_owned().ok().filter(|_| trusted);
+        let (Some(place), hang_up, callers) = (place, hang_up.clone(), callers.clone()) else { return };
+        tokio::spawn(async move {
+            if let Ok(Ok(())) = timeout(SILENCE, stream.readable()).await {
+                // Nobody takes callers any more when the server has ended.
+                let _ = callers.send(Connection::new(stream, ended(hang_up), place)).await;
+            }
+        });
     }
 
     /// A kubelet that starts wipes its folder. Connections that are open stay.

@@ -44,7 +44,7 @@ impl Registration for Plugin {
 
     async fn notify_registration_status(&self, request: Request<RegistrationStatus>) -> Answer<RegistrationStatusResponse> {
         let RegistrationStatus { plugin_registered, error } = request.into_inner();
-        let cause = || if error.is_empty() { "no reason given".to_owned() } else { error };
+        let cause = || if error.is_empty() { "no reason given".to_owned() } else { super::endpoint::in_words(&error) };
         self.decider.registration(&self.resource, (!plugin_registered).then(cause));
         Ok(Response::new(RegistrationStatusResponse {}))
     }

@@ -35,7 +35,8 @@ impl ServeError {
     }
 
     /// The whole chain in one line.
-    pub(super) fn in_one_line(&self) -> String {
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
         match self {
             Self::Socket { .. } => self.to_string(),
             Self::Io { source, .. } => format!("{self}: {source}"),

@@ -2,9 +2,10 @@
 
 use crate::{Behind, PATIENCE, cpus_of, dedicated, online, reclaimed, shared};
 use gleaner_host::cgroup::Controller;
-use gleaner_model::CpuSet;
+use gleaner_model::{CpuId, CpuSet};
 use gleaner_tests::kubelet::{Kubelet, Options, QrmPod};
 use gleaner_tests::{Node, poll_until};
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -129,4 +130,51 @@ fn a_dedicated_pod_that_the_kernel_has_elsewhere_is_told_of_and_brought_back() {
         decisions.iter().any(told).then_some(())
     });
     poll_until("and it is brought back", || (kernel.cpus(&container) == own).then_some(()));
+}
+
+#[test]
+fn a_dedicated_pod_that_was_moved_is_where_it_was_after_a_kill() {
+    let test = "a_dedicated_pod_that_was_moved_is_where_it_was_after_a_kill";
+    let all: Vec<CpuId> = online().iter().collect();
+    let [first, ..] = all[..] else { return };
+    if all.len() < 2 {
+        return gleaner_tests::skip(test, "needs 2 CPUs");
+    }
+    let Some(mut behind) = Behind::new(test) else { return };
+    let db = dedicated("db", 1);
+    let before = cpus_of(&behind.admit(&db));
+    assert!(before.contains(first), "{before}");
+    let yaml = fs::read_to_string(behind.node.path("gleaner.yaml")).unwrap();
+    behind.node.configure(&format!("{yaml}placement: {{reserve: {{cpus: \"{first}\"}}}}\n"));
+    behind.node.signal(Signal::SIGHUP);
+    let moved = poll_until("the pod has left the reserved CPU", || {
+        behind.kubelet.reconcile();
+        Some(behind.cpus(&db)).filter(|now| !now.contains(first))
+    });
+    behind.node.configure(&yaml);
+    behind.node.signal(Signal::SIGHUP);
+    behind.node.ticks(2);
+    restart(&mut behind);
+    behind.kubelet.reconcile();
+    assert_eq!(behind.cpus(&db), moved);
+}
+
+#[test]
+fn a_pod_that_a_configuration_leaves_without_cpus_is_told_of() {
+    let test = "a_pod_that_a_configuration_leaves_without_cpus_is_told_of";
+    let all = online();
+    if all.count() != 2 {
+        return gleaner_tests::skip(test, "is about a machine of 2 CPUs");
+    }
+    let Some(mut behind) = Behind::new(test) else { return };
+    behind.admit(&shared("web", 100));
+    let own = cpus_of(&behind.admit(&dedicated("db", 1)));
+    let yaml = fs::read_to_string(behind.node.path("gleaner.yaml")).unwrap();
+    behind.node.configure(&format!("{yaml}placement: {{reserve: {{cpus: \"{own}\"}}}}\n"));
+    behind.node.signal(Signal::SIGHUP);
+    let problem = behind.node.until("it is told", |state| state["health"]["placement"]["problem"].as_str().map(str::to_owned));
+    assert!(problem.contains("default/db"), "{problem}");
+    behind.node.configure(&yaml);
+    behind.node.signal(Signal::SIGHUP);
+    behind.node.until("it is well again", |state| state["health"]["placement"]["problem"].is_null().then_some(()));
 }

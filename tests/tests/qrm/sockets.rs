@@ -98,6 +98,9 @@ fn a_file_in_the_place_of_a_socket_degrades_that_plugin_alone() {
     let problem = node.until("the plugin's health tells", |state| state["health"]["plugin cpu"]["problem"].as_str().map(str::to_owned));
     assert!(problem.contains("qrm_cpu_plugin_dynamic.sock"), "{problem}");
     assert_eq!(fs::read_to_string(node.path("plugins/qrm_cpu_plugin_dynamic.sock")).unwrap(), "somebody's", "it is not ours to remove");
+    fs::remove_file(node.path("plugins/qrm_cpu_plugin_dynamic.sock")).unwrap();
+    kubelet.wait_for_plugins(&["cpu"], PATIENCE);
+    node.until("and is well", |state| state["health"]["plugin cpu"]["problem"].is_null().then_some(()));
 }
 
 #[test]

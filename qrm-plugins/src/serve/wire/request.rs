@@ -34,6 +34,9 @@ pub(in crate::serve) fn request(wire: &proto::ResourceRequest) -> Result<Request
 /// # Errors
 /// When it is none.
 pub(in crate::serve) fn pod_uid(text: &str) -> Result<PodUid, Malformed> {
+    if text.len() > 253 {
+        return Err(Malformed::new("pod_uid", "has more than 253 bytes"));
+    }
     text.parse().map_err(|e| Malformed::new("pod_uid", e))
 }
 
@@ -42,13 +45,22 @@ pub(in crate::serve) fn pod_uid(text: &str) -> Result<PodUid, Malformed> {
 /// # Errors
 /// When it is none.
 pub(in crate::serve) fn container_name(text: &str) -> Result<ContainerName, Malformed> {
+    if text.len() > 63 {
+        return Err(Malformed::new("container_name", "has more than 63 bytes"));
+    }
     text.parse().map_err(|e| Malformed::new("container_name", e))
 }
 
 fn identity(wire: &proto::ResourceRequest) -> Result<PodIdentity, Malformed> {
     let named = |field: &str, text: &str| {
-        let missing = || Malformed::new(field, "is empty");
-        Some(text.to_owned()).filter(|text| !text.is_empty()).ok_or_else(missing)
+        // As the API server has it: letters, digits, '-' and '.'. They go into logs and decisions.
+        let legal = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        match text {
+            "" => Err(Malformed::new(field, "is empty")),
+            text if text.len() > 253 => Err(Malformed::new(field, "has more than 253 bytes")),
+            text if !legal(text) => Err(Malformed::new(field, "is no name (letters, digits, '-', '_' and '.')")),
+            text => Ok(text.to_owned()),
+        }
     };
     Ok(PodIdentity {
         uid: pod_uid(&wire.pod_uid)?,
