@@ -74,6 +74,14 @@ fn a_refusal_changes_nothing_and_names_its_rule() {
 }
 
 #[test]
+fn a_caller_that_asks_for_no_hints_is_held_to_them_all_the_same() {
+    let mut world = World::new(machine(1, 1, 4, 1));
+    let refusal = world.allocate("cpu", &request("web", "main", ContainerType::Main, QosClass::Shared, 9.0)).unwrap_err();
+    assert_eq!(refusal.rule, Rule::Capacity, "{refusal}");
+    assert!(world.ledger.pods().is_empty());
+}
+
+#[test]
 fn a_failed_resize_leaves_the_old_allocation_as_it_was() {
     let mut world = World::new(machine(1, 1, 4, 1));
     world.cpus(&request("web", "main", ContainerType::Main, QosClass::Shared, 1.0)).unwrap();

@@ -45,8 +45,9 @@ impl ResourcePlugin for CpuPlugin {
             bind(context, ledger, asked, self)?;
         }
         let grows = ledger.claimed(pod, &asked.request.container, CPU).is_none_or(|claim| claim.amount < asked.request.amount);
-        if grows && asked.qos.class == QosClass::Shared {
-            // Not every caller asks for hints first, and shared pods are placed whatever they request.
+        let hinted = asked.request.hint.as_ref().is_some_and(|hint| hint.nodes.is_some());
+        if grows && !hinted && asked.qos.class == QosClass::Shared {
+            // Who chose nodes asked for hints before. Who did not is told here: shared pods are placed whatever they request.
             self.hints(context, ledger, asked)?;
         }
         ledger.claim(CPU, asked, Claim::of(asked.request));
