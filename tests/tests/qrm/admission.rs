@@ -25,7 +25,9 @@ fn a_dedicated_pod_has_cpus_that_no_other_pod_has() {
     assert!(own.is_disjoint(&rest) && own.union(&rest).is_subset(&online()), "db {own}, web {rest}");
     behind.kubelet.remove(&db.uid).unwrap();
     behind.kubelet.reconcile();
-    assert!(own.is_subset(&behind.cpus(&web)), "what a removed pod had is given out again: {}", behind.cpus(&web));
+    // Where reclaimed pods live, it may be theirs.
+    let others = if online().count() < 3 { behind.cpus(&web) } else { behind.cpus(&web).union(&behind.cpus(&index)) };
+    assert!(own.is_subset(&others), "what a removed pod had is given out again: {others}");
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub(in crate::serve) fn pod(holdings: PodHoldings) -> proto::PodResources {
 
 /// As kubelet has it, only CPUs and memory that a container shares with nobody are named: readers take them off what is left for others.
 fn container(name: &ContainerName, held: &ContainerHoldings) -> proto::ContainerResources {
-    let by_place = held.given.iter().filter(|(_, given)| !given.by_node.is_empty());
+    // What goes along with a resource, as a limit does, is no amount. Memory of several nodes is one as a whole: where it is, only the kernel knows.
+    let is_amount = |given: &Allocation| !given.by_node.is_empty() || given.oci_property == Some(OciProperty::CpusetMems);
+    let by_place = held.given.iter().filter(|(_, given)| is_amount(given));
     let memory = held.given.get(resource::MEMORY).filter(|_| held.exclusive).map(|given| &given.by_node);
     proto::ContainerResources {
         name: name.as_str().to_owned(),
