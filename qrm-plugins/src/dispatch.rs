@@ -2,7 +2,9 @@
 //! asks for nothing is answered, and a change is whole or none.
 
 use crate::ledger::Ledger;
-use crate::plugin::{Allocatable, Allocations, ContainerAllocation, ContainerType, Context, Decisions, Parsed, Request, ResourcePlugin};
+use crate::plugin::{
+    Allocatable, Allocations, ContainerAllocation, ContainerType, Context, Decisions, Parsed, Request, ResourcePlugin, Told,
+};
 use crate::{Hints, Refusal, Rule};
 use gleaner_model::{ContainerName, PodUid, QosConfig, QosSpec};
 use std::collections::BTreeMap;
@@ -41,14 +43,15 @@ impl Plugins {
         ledger: &Ledger,
         request: &Request,
         qos: &QosConfig,
-    ) -> Result<Hints, Refusal> {
+    ) -> Result<Told<Hints>, Refusal> {
         let plugin = self.of(resource)?;
         is_for(plugin, request)?;
         let spec = spec(request, qos, context)?;
         if !is_placed(request.kind) {
-            return Ok(Hints::NoPreference);
+            return Ok(Told { class: spec.class, answer: Hints::NoPreference });
         }
-        plugin.hints(context, ledger, &Parsed { request, qos: &spec })
+        let answer = plugin.hints(context, ledger, &Parsed { request, qos: &spec })?;
+        Ok(Told { class: spec.class, answer })
     }
 
     /// Gives a container what it asks for. On failure the ledger is as it was.
@@ -62,16 +65,17 @@ impl Plugins {
         ledger: &mut Ledger,
         request: &Request,
         qos: &QosConfig,
-    ) -> Result<(ContainerAllocation, Decisions), Refusal> {
+    ) -> Result<(Told<ContainerAllocation>, Decisions), Refusal> {
         let plugin = self.of(resource)?;
         is_for(plugin, request)?;
         let spec = spec(request, qos, context)?;
         if !is_placed(request.kind) {
-            return Ok(Default::default());
+            return Ok((Told { class: spec.class, answer: ContainerAllocation::new() }, Decisions::new()));
         }
         let asked = Parsed { request, qos: &spec };
         let decisions = ledger.transact(&request.pod.uid, |ledger| plugin.allocate(context, ledger, &asked))?;
-        Ok((plugin.allocation(context, ledger, &request.pod.uid, &request.container), decisions))
+        let answer = plugin.allocation(context, ledger, &request.pod.uid, &request.container);
+        Ok((Told { class: spec.class, answer }, decisions))
     }
 
     /// Takes a pod out of the ledger; whether it was in it.

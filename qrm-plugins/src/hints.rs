@@ -3,7 +3,6 @@
 //! Hints promise: what is hinted can be given, since the rules are asked that [`crate::place`] gives by. They move nothing themselves.
 
 mod dedicated;
-mod flat;
 mod kept;
 mod reclaimed;
 mod room;
@@ -14,7 +13,6 @@ use crate::demand::{Wish, demands_of, wish_of};
 use crate::layout::Layout;
 use crate::place::{Context, Others};
 use crate::{Hints, Node, Refusal};
-pub use flat::flattened;
 use gleaner_model::{MilliCpu, NumaId, PodName, PodUid, QosSpec};
 use room::Room;
 use std::collections::BTreeMap;

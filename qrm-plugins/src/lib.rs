@@ -41,7 +41,7 @@ pub use choose::{OtherHints, TopologyChoice, choose_nodes};
 pub use demand::{BoundDemand, DedicatedDemand, Demands, demands};
 pub use dispatch::Plugins;
 pub use hint::{Hint, Hints};
-pub use hints::{Asked, cpu_hints, flattened};
+pub use hints::{Asked, cpu_hints};
 pub use knobs::{KnobPolicy, MemsHeld, PodCgroups, Supply, knobs, pace_mems};
 pub use ledger::{Claim, Entry, Held, Ledger, Pools, RECORD_VERSION, Record};
 pub use memory::{
@@ -56,7 +56,7 @@ pub use oom::{OomPriority, oom_priority, oom_scores};
 pub use place::{HintPreference, PlacePolicy, Placement, ReserveRule, place, reserved};
 pub use plugin::{
     Allocatable, Allocation, Allocations, Amount, ContainerAllocation, ContainerType, Context, Decisions, OciProperty, Parsed,
-    PluginOptions, PodIdentity, Request, ResourcePlugin,
+    PluginOptions, PodIdentity, Request, ResourcePlugin, Told,
 };
 pub use refusal::{Refusal, Rule};
 pub use resources::{CpuPlugin, MemoryPlugin, replace};

@@ -5,7 +5,7 @@
 
 use crate::{Hint, Hints, Ledger, MemoryPolicy, PlacePolicy, Refusal};
 use gleaner_model::{
-    Bytes, ContainerName, KubeQos, MilliCpu, NumaId, PodName, PodUid, PoolName, QosSpec, Reason, ResourceCount, Subject, Topology,
+    Bytes, ContainerName, KubeQos, MilliCpu, NumaId, PodName, PodUid, PoolName, QosClass, QosSpec, Reason, ResourceCount, Subject, Topology,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -226,6 +226,15 @@ pub struct Parsed<'a> {
     pub request: &'a Request,
     /// What the annotations say.
     pub qos: &'a QosSpec,
+}
+
+/// An answer to a request, and the class that its pod has: by an annotation, a selector of the configuration, or for want of both.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told<T> {
+    /// The class.
+    pub class: QosClass,
+    /// The answer.
+    pub answer: T,
 }
 
 /// What was decided, about whom, and why.

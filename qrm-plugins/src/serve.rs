@@ -23,6 +23,7 @@ pub use serving::Serving;
 pub use socket::ServeError;
 /// For implementations of [`Decider`], so that they need no tonic of their own.
 pub use tonic::async_trait;
+pub use wire::flattened;
 
 use crate::PluginOptions;
 use gate::Gate;

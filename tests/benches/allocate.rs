@@ -114,7 +114,7 @@ fn solve(pods: u32) -> Result<(Series, Series), Box<dyn Error>> {
         for resource in ["cpu", "memory"] {
             let mut request = request(number, pods, resource)?;
             let (hints, took) = timed(|| plugins.hints(resource, &context, &ledger, &request, &qos));
-            if let Hints::List(list) = hints.map_err(|refusal| format!("pod {number}: {refusal}"))? {
+            if let Hints::List(list) = hints.map_err(|refusal| format!("pod {number}: {refusal}"))?.answer {
                 request.hint = list.into_iter().next();
             }
             let (given, spent) = timed(|| plugins.allocate(resource, &context, &mut ledger, &request, &qos));

@@ -5,7 +5,7 @@ use super::Engine;
 use crate::qrm::{PluginCall, Qrm};
 use gleaner_model::{ContainerName, MilliCpu, NumaId, PodName, PodUid, QosConfig, Reason, Subject, Timestamp};
 use gleaner_qrm_plugins::serve::{ContainerHoldings, Denied, PodHoldings};
-use gleaner_qrm_plugins::{ContainerAllocation, Context, Decisions, Entry, Ledger, Refusal, Request};
+use gleaner_qrm_plugins::{ContainerAllocation, Context, Decisions, Entry, Ledger, Refusal, Request, Told};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Engine {
         ask(qrm, &context(self, &sizes, headroom.as_ref()), &self.ledger, &self.config.qos).map_err(Denied::Refused)
     }
 
-    fn allocate(&mut self, resource: &str, request: &Request, now: Timestamp) -> Result<ContainerAllocation, Denied> {
+    fn allocate(&mut self, resource: &str, request: &Request, now: Timestamp) -> Result<Told<ContainerAllocation>, Denied> {
         let outcome = self.try_allocate(resource, request);
         match outcome {
             Ok((given, decisions)) => {
@@ -80,7 +80,7 @@ impl Engine {
     }
 
     /// A promise that cannot be stored is not given: the ledger is then as it was, and so is the disk as far as it takes anything.
-    fn try_allocate(&mut self, resource: &str, request: &Request) -> Result<(ContainerAllocation, Decisions), Denied> {
+    fn try_allocate(&mut self, resource: &str, request: &Request) -> Result<(Told<ContainerAllocation>, Decisions), Denied> {
         let (sizes, headroom) = (self.pool_sizes(), self.headroom());
         let Some(mut qrm) = self.qrm.take() else { return Err(not_served()) };
         let mut ledger = std::mem::take(&mut self.ledger);

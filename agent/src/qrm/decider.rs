@@ -3,7 +3,7 @@
 use crate::engine::Event;
 use gleaner_model::{ContainerName, PodName, PodUid};
 use gleaner_qrm_plugins::serve::{Decider, Denied, PodHoldings, async_trait};
-use gleaner_qrm_plugins::{Allocatable, Allocations, ContainerAllocation, Hints, Request};
+use gleaner_qrm_plugins::{Allocatable, Allocations, ContainerAllocation, Hints, Request, Told};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where an answer goes.
@@ -12,9 +12,9 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, Denied>>;
 /// What a caller asks of a plugin.
 pub(crate) enum PluginCall {
     /// Where a container could go.
-    Hints { resource: String, request: Box<Request>, answer: Answer<Hints> },
+    Hints { resource: String, request: Box<Request>, answer: Answer<Told<Hints>> },
     /// To give a container what it asks for.
-    Allocate { resource: String, request: Box<Request>, answer: Answer<ContainerAllocation> },
+    Allocate { resource: String, request: Box<Request>, answer: Answer<Told<ContainerAllocation>> },
     /// To forget a pod.
     RemovePod { pod: PodUid, answer: Answer<()> },
     /// What every container has.
@@ -43,12 +43,12 @@ impl LoopDecider {
 
 #[async_trait]
 impl Decider for LoopDecider {
-    async fn hints(&self, resource: &str, request: Request) -> Result<Hints, Denied> {
+    async fn hints(&self, resource: &str, request: Request) -> Result<Told<Hints>, Denied> {
         let (resource, request) = (resource.to_owned(), Box::new(request));
         self.ask(|answer| PluginCall::Hints { resource, request, answer }).await
     }
 
-    async fn allocate(&self, resource: &str, request: Request) -> Result<ContainerAllocation, Denied> {
+    async fn allocate(&self, resource: &str, request: Request) -> Result<Told<ContainerAllocation>, Denied> {
         let (resource, request) = (resource.to_owned(), Box::new(request));
         self.ask(|answer| PluginCall::Allocate { resource, request, answer }).await
     }

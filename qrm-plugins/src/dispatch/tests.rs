@@ -24,7 +24,7 @@ impl World {
     fn allocate(&mut self, resource: &str, request: &Request) -> Result<ContainerAllocation, Refusal> {
         let context =
             Context { topology: &self.topology, place: &self.place, memory: &self.memory, pool_sizes: &self.sizes, headroom: None };
-        self.plugins.allocate(resource, &context, &mut self.ledger, request, &QosConfig::default()).map(|(given, _)| given)
+        self.plugins.allocate(resource, &context, &mut self.ledger, request, &QosConfig::default()).map(|(given, _)| given.answer)
     }
 
     fn cpus(&mut self, request: &Request) -> Result<String, Refusal> {

@@ -338,25 +338,6 @@ fn machines_with_many_nodes_get_the_smallest_size_and_the_next() {
 }
 
 #[test]
-fn answers_carry_the_class_and_the_keys_of_the_enhancements() {
-    let own = [
-        ("katalyst.kubewharf.io/cpu_enhancement", r#"{"numa_share":false,"katalyst.kubewharf.io/numa_number":2,"deep":{}}"#),
-        ("katalyst.kubewharf.io/memory_enhancement", r#"{"numa_binding":"true"}"#),
-        ("katalyst.kubewharf.io/network_enhancement", "no object"),
-        ("example.com/other", "x"),
-    ];
-    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let flat = flattened(&own, &QosSpec::of(QosClass::Dedicated));
-    let expected = [
-        ("katalyst.kubewharf.io/numa_number", "2"),
-        ("katalyst.kubewharf.io/qos_level", "dedicated_cores"),
-        ("numa_binding", "true"),
-        ("numa_share", "false"),
-    ];
-    assert_eq!(flat.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
-}
-
-#[test]
 fn the_preference_is_read_as_it_is_configured() {
     let read = |text: &str| serde_json::from_str::<PlacePolicy>(text).map(|policy| policy.hint_preference);
     assert_eq!(read("{}").unwrap(), HintPreference::Spreading);

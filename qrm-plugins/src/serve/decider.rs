@@ -1,6 +1,6 @@
 //! Who decides what the servers are asked.
 
-use crate::{Allocatable, Allocations, ContainerAllocation, Hints, PodIdentity, Refusal, Request, Rule};
+use crate::{Allocatable, Allocations, ContainerAllocation, Hints, PodIdentity, Refusal, Request, Rule, Told};
 use gleaner_model::{ContainerName, PodName, PodUid};
 use std::collections::BTreeMap;
 use tonic::Status;
@@ -53,13 +53,13 @@ pub trait Decider: Send + Sync + 'static {
     ///
     /// # Errors
     /// When it can be placed nowhere, or nobody can say.
-    async fn hints(&self, resource: &str, request: Request) -> Result<Hints, Denied>;
+    async fn hints(&self, resource: &str, request: Request) -> Result<Told<Hints>, Denied>;
 
     /// Gives a container what it asks for; what it was given, by resource.
     ///
     /// # Errors
     /// When it is given nothing, or nobody can say.
-    async fn allocate(&self, resource: &str, request: Request) -> Result<ContainerAllocation, Denied>;
+    async fn allocate(&self, resource: &str, request: Request) -> Result<Told<ContainerAllocation>, Denied>;
 
     /// Frees what a pod holds. A pod that holds nothing is no error.
     ///

@@ -8,12 +8,12 @@ mod raw;
 
 use super::*;
 use crate::{
-    Allocatable, Allocation, Allocations, Amount, ContainerAllocation, Hint, Hints, OciProperty, PodIdentity, Refusal, Request, Rule,
+    Allocatable, Allocation, Allocations, Amount, ContainerAllocation, Hint, Hints, OciProperty, PodIdentity, Refusal, Request, Rule, Told,
 };
 use gleaner_crds::podresources::pod_resources_lister_client::PodResourcesListerClient;
 use gleaner_crds::resourceplugin::ResourceRequest;
 use gleaner_crds::resourceplugin::resource_plugin_client::ResourcePluginClient;
-use gleaner_model::{ContainerName, KubeQos, NumaId, PodName, PodUid};
+use gleaner_model::{ContainerName, KubeQos, NumaId, PodName, PodUid, QosClass};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -91,16 +91,16 @@ fn name() -> PodName {
 
 #[tonic::async_trait]
 impl Decider for Played {
-    async fn hints(&self, resource: &str, request: Request) -> Result<Hints, Denied> {
+    async fn hints(&self, resource: &str, request: Request) -> Result<Told<Hints>, Denied> {
         assert_eq!(resource, RESOURCE);
         self.decide(&request.pod.name.name).await?;
-        Ok(Hints::List(vec![Hint::on("0".parse().unwrap(), true)]))
+        Ok(Told { class: QosClass::Shared, answer: Hints::List(vec![Hint::on("0".parse().unwrap(), true)]) })
     }
 
-    async fn allocate(&self, resource: &str, request: Request) -> Result<ContainerAllocation, Denied> {
+    async fn allocate(&self, resource: &str, request: Request) -> Result<Told<ContainerAllocation>, Denied> {
         assert_eq!(resource, RESOURCE);
         self.decide(&request.pod.name.name).await?;
-        Ok(allocation())
+        Ok(Told { class: QosClass::Shared, answer: allocation() })
     }
 
     async fn remove_pod(&self, _: &str, pod: PodUid) -> Result<(), Denied> {

@@ -5,6 +5,7 @@ mod answer;
 mod holdings;
 mod request;
 
+pub use annotations::flattened;
 pub(super) use answer::{allocatable, allocations, container, given, hints};
 pub(super) use holdings::{allocatable_of, memory_by_node, pod};
 pub(super) use request::{container_name, pod_uid, request};

@@ -1,8 +1,9 @@
 //! What pods are given, and what is refused with which words.
 
 use crate::{Behind, cpus_of, dedicated, of_class, online, reclaimed, shared};
+use gleaner_crds::resourceplugin::{ContainerType, ResourceHintsResponse, ResourceRequest};
 use gleaner_model::{CpuSet, MilliCpu};
-use gleaner_tests::kubelet::{Options, QrmContainer, Stage};
+use gleaner_tests::kubelet::{Options, QrmContainer, QrmPod, Stage};
 use gleaner_tests::{pod_state, poll_until, skip};
 use std::time::Duration;
 use tonic::Code;
@@ -66,6 +67,31 @@ fn a_pod_that_cannot_be_placed_is_told_the_rule_and_changes_nothing() {
         decisions.iter().any(|d| d["reason"]["cause"].as_str().is_some_and(|cause| cause.starts_with("floor: "))).then_some(())
     });
     behind.node.until("the pod is not listed", |state| pod_state(state, "db").is_none().then_some(()));
+}
+
+#[test]
+fn a_class_that_a_selector_gives_counts_and_is_told_back() {
+    let test = "a_class_that_a_selector_gives_counts_and_is_told_back";
+    let selector = "qos: {selectors: [{class: reclaimed_cores, key: example.com/tier, value: batch}]}\nplacement: {overlapShare: true}\n";
+    let Some(behind) = Behind::configured(test, selector, Options::default()) else { return };
+    behind.admit(&shared("web", 100));
+    let main = QrmContainer::main("main").reclaimed_cpu(MilliCpu::new(100));
+    let pod = QrmPod::new("job").annotation("example.com/tier", "batch").container(main);
+    behind.admit(&pod);
+    let asked = ResourceRequest {
+        pod_uid: pod.uid.clone(),
+        pod_namespace: pod.namespace.clone(),
+        pod_name: pod.name.clone(),
+        container_name: "main".to_owned(),
+        container_type: ContainerType::Main.into(),
+        resource_name: "cpu".to_owned(),
+        resource_requests: [("resource.katalyst.kubewharf.io/reclaimed_millicpu".to_owned(), 100.0)].into(),
+        annotations: pod.annotations.clone(),
+        ..ResourceRequest::default()
+    };
+    let answer: ResourceHintsResponse = behind.kubelet.ask("cpu", "GetTopologyHints", &asked).unwrap();
+    let level = "katalyst.kubewharf.io/qos_level";
+    assert_eq!((answer.annotations[level].as_str(), answer.labels[level].as_str()), ("reclaimed_cores", "reclaimed_cores"));
 }
 
 #[test]

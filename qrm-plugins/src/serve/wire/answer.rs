@@ -1,8 +1,8 @@
 //! What is answered on a plugin's socket: from the values to the messages.
 
-use super::annotations::{flatten, labels};
+use super::annotations::{flattened, labels};
 use super::on_wire;
-use crate::{Allocatable, Allocation, Allocations, Amount, ContainerAllocation, Hint, Hints, OciProperty};
+use crate::{Allocatable, Allocation, Allocations, Amount, ContainerAllocation, Hint, Hints, OciProperty, Told};
 use gleaner_crds::keys::oci_property;
 use gleaner_crds::resourceplugin as proto;
 use gleaner_model::{ContainerName, Id, NumaId, PodName};
@@ -13,15 +13,15 @@ use std::collections::BTreeMap;
 /// No preference is a list that is absent: kubelet looks it up by the resource's name and takes what it does not find for nil. A list cannot say
 /// "any node" in one of its hints, since kubelet reads one without nodes as one for no node; such a hint is left out beside others, and
 /// alone it is no preference.
-pub(in crate::serve) fn hints(resource: &str, asked: proto::ResourceRequest, hints: &Hints) -> proto::ResourceHintsResponse {
-    let list: Vec<_> = match hints {
+pub(in crate::serve) fn hints(resource: &str, asked: proto::ResourceRequest, told: &Told<Hints>) -> proto::ResourceHintsResponse {
+    let list: Vec<_> = match &told.answer {
         Hints::NoPreference => Vec::new(),
         Hints::List(list) => list.iter().filter_map(hint).collect(),
     };
     let entry = (!list.is_empty()).then(|| (resource.to_owned(), proto::ListOfTopologyHints { hints: list }));
     proto::ResourceHintsResponse {
-        labels: labels(&asked.labels, &asked.annotations),
-        annotations: flatten(&asked.annotations),
+        labels: labels(&asked.labels, told.class),
+        annotations: flattened(&asked.annotations, told.class),
         resource_hints: entry.into_iter().collect(),
         pod_uid: asked.pod_uid,
         pod_namespace: asked.pod_namespace,
@@ -37,11 +37,11 @@ pub(in crate::serve) fn hints(resource: &str, asked: proto::ResourceRequest, hin
 }
 
 /// The answer to an allocation, with the request told back. What is given nothing has no result.
-pub(in crate::serve) fn given(asked: proto::ResourceRequest, given: &ContainerAllocation) -> proto::ResourceAllocationResponse {
+pub(in crate::serve) fn given(asked: proto::ResourceRequest, told: &Told<ContainerAllocation>) -> proto::ResourceAllocationResponse {
     proto::ResourceAllocationResponse {
-        labels: labels(&asked.labels, &asked.annotations),
-        annotations: flatten(&asked.annotations),
-        allocation_result: (!given.is_empty()).then(|| resources(given)),
+        labels: labels(&asked.labels, told.class),
+        annotations: flattened(&asked.annotations, told.class),
+        allocation_result: (!told.answer.is_empty()).then(|| resources(&told.answer)),
         pod_uid: asked.pod_uid,
         pod_namespace: asked.pod_namespace,
         pod_name: asked.pod_name,

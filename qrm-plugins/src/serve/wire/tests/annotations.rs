@@ -1,5 +1,6 @@
-use super::super::annotations::{flatten, labels};
+use super::super::annotations::{flattened, labels};
 use super::texts;
+use gleaner_model::QosClass;
 
 const LEVEL: &str = "katalyst.kubewharf.io/qos_level";
 const CPU: &str = "katalyst.kubewharf.io/cpu_enhancement";
@@ -46,10 +47,11 @@ const REFERENCE: [Case; 8] = [
 #[test]
 fn annotations_are_answered_as_the_reference_answers_them() {
     for (pod, answer) in REFERENCE {
-        assert_eq!(flatten(&texts(pod)), texts(answer), "pod {pod:?}");
         let level = answer.iter().find(|(key, _)| *key == LEVEL).copied().unwrap();
+        let class: QosClass = level.1.parse().unwrap();
+        assert_eq!(flattened(&texts(pod), class), texts(answer), "pod {pod:?}");
         let expected = texts(&[level, ("other", "x")]);
-        assert_eq!(labels(&texts(&[("other", "x"), (LEVEL, "stale")]), &texts(pod)), expected, "labels of {pod:?}");
+        assert_eq!(labels(&texts(&[("other", "x"), (LEVEL, "stale")]), class), expected, "labels of {pod:?}");
     }
 }
 
@@ -65,6 +67,13 @@ fn values_that_the_model_reads_are_answered_as_texts_and_broken_objects_not_at_a
         (&[(CPU, "[1]"), (MEMORY, "")], &[(LEVEL, "shared_cores")]),
     ];
     for (pod, answer) in cases {
-        assert_eq!(flatten(&texts(pod)), texts(answer), "pod {pod:?}");
+        assert_eq!(flattened(&texts(pod), QosClass::Shared), texts(answer), "pod {pod:?}");
     }
+}
+
+#[test]
+fn a_class_that_a_selector_chose_is_told_whatever_the_annotations_say() {
+    let pod = texts(&[("example.com/tier", "batch")]);
+    assert_eq!(flattened(&pod, QosClass::Reclaimed), texts(&[(LEVEL, "reclaimed_cores")]));
+    assert_eq!(labels(&texts(&[]), QosClass::Reclaimed), texts(&[(LEVEL, "reclaimed_cores")]));
 }

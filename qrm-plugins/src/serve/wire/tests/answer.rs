@@ -1,9 +1,9 @@
 use super::super::{allocatable, allocatable_of, allocations, container, given, hints, memory_by_node, pod};
 use super::{allocation, amount, asked, by_node, holdings, nodes, texts};
-use crate::{Allocatable, Allocation, ContainerAllocation, Hint, Hints, OciProperty};
+use crate::{Allocatable, Allocation, ContainerAllocation, Hint, Hints, OciProperty, Told};
 use gleaner_crds::podresources as pods;
 use gleaner_crds::resourceplugin as proto;
-use gleaner_model::PodName;
+use gleaner_model::{PodName, QosClass};
 use std::collections::BTreeMap;
 
 const LENT: &str = "resource.katalyst.kubewharf.io/reclaimed_millicpu";
@@ -17,6 +17,10 @@ fn quantity(node: u64, resource_value: f64) -> proto::TopologyAwareQuantity {
     proto::TopologyAwareQuantity { resource_value, node, topology_level: proto::TopologyLevel::Numa.into(), ..Default::default() }
 }
 
+fn told<T>(answer: T) -> Told<T> {
+    Told { class: QosClass::Shared, answer }
+}
+
 fn of_cpu(allocation: Allocation) -> ContainerAllocation {
     BTreeMap::from([("cpu".to_owned(), allocation)])
 }
@@ -24,7 +28,7 @@ fn of_cpu(allocation: Allocation) -> ContainerAllocation {
 #[test]
 fn hints_come_with_the_request_told_back() {
     let list = Hints::List(vec![Hint::on(nodes("0"), true), Hint::on(nodes("0-1"), false), Hint::on(nodes(""), false)]);
-    let found = hints("cpu", asked(), &list);
+    let found = hints("cpu", asked(), &told(list));
     let expected = proto::ResourceHintsResponse {
         pod_uid: "uid-1".to_owned(),
         pod_namespace: "space".to_owned(),
@@ -57,7 +61,7 @@ fn no_preference_is_no_list_and_any_node_is_not_said_in_one() {
         (Hints::List(vec![any(), reluctant]), None),
         (Hints::List(vec![any(), some()]), Some(vec![wire_hint(&[1], true)])),
     ] {
-        let found = hints("cpu", asked(), &list).resource_hints;
+        let found = hints("cpu", asked(), &told(list.clone())).resource_hints;
         let expected = expected.map(|hints| ("cpu".to_owned(), proto::ListOfTopologyHints { hints }));
         assert_eq!(found, expected.into_iter().collect(), "{list:?}");
     }
@@ -65,7 +69,7 @@ fn no_preference_is_no_list_and_any_node_is_not_said_in_one() {
 
 #[test]
 fn an_allocation_comes_with_the_request_told_back() {
-    let found = given(asked(), &of_cpu(allocation()));
+    let found = given(asked(), &told(of_cpu(allocation())));
     let info = proto::ResourceAllocationInfo {
         oci_property_name: "CpusetCpus".to_owned(),
         is_node_resource: false,
@@ -93,7 +97,7 @@ fn an_allocation_comes_with_the_request_told_back() {
         native_qos_class: "Guaranteed".to_owned(),
     };
     assert_eq!(found, expected);
-    assert_eq!(given(asked(), &ContainerAllocation::new()).allocation_result, None, "given nothing");
+    assert_eq!(given(asked(), &told(ContainerAllocation::new())).allocation_result, None, "given nothing");
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn properties_have_the_names_of_the_runtime_interface() {
 #[test]
 fn lent_cpu_goes_out_in_thousandths() {
     let lent = BTreeMap::from([(LENT.to_owned(), allocation())]);
-    let info = given(asked(), &lent).allocation_result.unwrap().resource_allocation[LENT].clone();
+    let info = given(asked(), &told(lent)).allocation_result.unwrap().resource_allocation[LENT].clone();
     assert_eq!((info.allocated_quantity, info.allocation_result.as_str()), (2000.0, "0-1"));
     let node = Allocatable { capacity: by_node(&[(0, 4.0)]), allocatable: by_node(&[(0, 2.5)]) };
     let found = allocatable(LENT, &node).allocatable_resources[LENT].clone();
