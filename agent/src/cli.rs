@@ -48,12 +48,18 @@ pub(crate) struct ConfigArgs {
 pub(crate) struct AgentArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Take pods from a folder of manifests and run their commands here, without Kubernetes.
-    #[arg(long)]
-    pub(crate) standalone: bool,
+    /// Work on a stock Kubernetes node as a plugin of its container runtime; this is what is done unless the configuration says otherwise.
+    #[arg(long, conflicts_with_all = ["reconcile", "qrm", "standalone", "manifests", "keep_pods"])]
+    pub(crate) nri: bool,
+    /// Work on a stock Kubernetes node by writing cgroups alone, where the runtime takes no plugins.
+    #[arg(long, conflicts_with_all = ["qrm", "standalone", "manifests", "keep_pods"])]
+    pub(crate) reconcile: bool,
     /// Stand in front of an enhanced kubelet: serve CPU and memory as resource plugins.
     #[arg(long, conflicts_with_all = ["standalone", "manifests", "keep_pods"])]
     pub(crate) qrm: bool,
+    /// Take pods from a folder of manifests and run their commands here, without Kubernetes.
+    #[arg(long)]
+    pub(crate) standalone: bool,
     /// Folder of v1 Pod manifests, for --standalone.
     #[arg(long, value_name = "DIR")]
     pub(crate) manifests: Option<PathBuf>,

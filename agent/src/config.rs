@@ -3,6 +3,7 @@
 mod sections;
 
 use crate::cli::{AgentArgs, ConfigArgs};
+use crate::kubernetes::{KubernetesSettings, ReportSettings};
 use crate::remote::RemoteSettings;
 use gleaner_model::{CgroupPath, QosConfig, Span, Topology};
 use serde::{Deserialize, Serialize};
@@ -54,19 +55,45 @@ pub(crate) struct Config {
     pub(crate) qrm: Qrm,
     /// Resources whose plugins are other processes.
     pub(crate) plugins: RemoteSettings,
-    /// Where pods come from; told by flags alone.
-    #[serde(skip)]
+    /// How the cluster is reached.
+    pub(crate) kubernetes: KubernetesSettings,
+    /// What is told to the cluster.
+    pub(crate) report: ReportSettings,
+    /// The container runtime's socket for plugins.
+    pub(crate) nri: NriSettings,
+    /// Where pods come from, and who writes their cpusets.
     pub(crate) mode: Mode,
 }
 
 /// Where pods come from, and who writes their cpusets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Mode {
-    /// A folder of manifests, run by the embedded runtime.
+    /// The API server's pods; the container runtime asks before it creates a container, and containers that run are written directly.
     #[default]
-    Standalone,
+    Nri,
+    /// The API server's pods; all containers are written directly, soon after they were created.
+    Reconcile,
     /// An enhanced kubelet's calls; it writes cpusets from the answers.
     Qrm,
+    /// A folder of manifests, run by the embedded runtime.
+    Standalone,
+}
+
+/// The container runtime's socket for plugins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct NriSettings {
+    /// The socket.
+    pub(crate) socket: PathBuf,
+    /// The agent's place in the order of the runtime's plugins, two digits.
+    pub(crate) index: String,
+}
+
+impl Default for NriSettings {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/var/run/nri/nri.sock"), index: "10".to_owned() }
+    }
 }
 
 /// The servers for an enhanced kubelet.
@@ -123,7 +150,10 @@ impl Default for Config {
             standalone: Standalone::default(),
             qrm: Qrm::default(),
             plugins: RemoteSettings::default(),
-            mode: Mode::Standalone,
+            kubernetes: KubernetesSettings::default(),
+            report: ReportSettings::default(),
+            nri: NriSettings::default(),
+            mode: Mode::default(),
         }
     }
 }
@@ -181,12 +211,13 @@ impl Config {
             config.listen = Some(address);
             check_listen(address, "--listen", &mut problems);
         }
-        match (args.standalone, args.qrm) {
-            (_, true) => config.mode = Mode::Qrm,
-            (true, false) => config.mode = Mode::Standalone,
-            (false, false) => problems
-                .push("--standalone or --qrm is required: pods come from a folder of manifests, or from a kubelet's calls".to_owned()),
-        }
+        config.mode = match (args.standalone, args.qrm, args.nri, args.reconcile) {
+            (true, ..) => Mode::Standalone,
+            (_, true, ..) => Mode::Qrm,
+            (_, _, true, _) => Mode::Nri,
+            (_, _, _, true) => Mode::Reconcile,
+            _ => config.mode,
+        };
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 

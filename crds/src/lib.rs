@@ -16,6 +16,7 @@ pub mod cnr;
 pub mod error;
 pub mod keys;
 pub mod manifests;
+pub mod nri;
 mod open_enum;
 pub mod pluginregistration;
 pub mod podresources;

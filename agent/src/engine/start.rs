@@ -60,6 +60,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
             None
         }
         Mode::Qrm => Some(Qrm::open(&config)?),
+        Mode::Nri | Mode::Reconcile => None,
     };
     let (sender, events) = mpsc::channel(QUEUE);
     let deliver = sender.clone();
@@ -80,6 +81,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     match engine.config.mode {
         Mode::Standalone => engine.take_over(loaded, now)?,
         Mode::Qrm => engine.take_over_claims(loaded, now),
+        Mode::Nri | Mode::Reconcile => {}
     }
     Ok(Started { engine, events, sender })
 }

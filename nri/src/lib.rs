@@ -1,0 +1,13 @@
+//! Speaks with the container runtime as a plugin of it (Node Resource Interface): frames, calls, the session, and what pods and containers
+//! look like there.
+//!
+//! Purpose: the runtime tells of pods and containers as they come and go, and asks how a container is to be made or changed. [`serve`] keeps one
+//! connection, for ever anew, and turns every message into an [`Event`] with a place for its answer.
+//!
+//! This crate must not know: policies, pools, the kernel's files, Kubernetes objects. What an answer should be is decided elsewhere.
+//!
+//! Entry points: [`serve`], [`Event`].
+
+mod event;
+
+pub use event::{Adjustment, Answer, Event, KnownRuntime, Resources, Sandbox, SeenContainer, Synchronized, Update};
