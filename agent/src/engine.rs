@@ -8,9 +8,11 @@ mod figures;
 mod foreign;
 mod moving;
 mod publish;
+mod runtime_says;
 mod sources;
 mod start;
 mod step;
+mod stock;
 mod stop;
 mod take_back;
 
@@ -24,6 +26,7 @@ use crate::qrm::{Qrm, Served};
 use crate::recorder::Recorder;
 use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
+use crate::stock::Stock;
 use crate::store::Store;
 use gleaner_estimator::Estimate;
 use gleaner_host::arbiter::Arbiter;
@@ -69,6 +72,8 @@ pub(crate) struct Engine {
     planned: Option<(Assignment, Supply, BTreeSet<PodUid>)>,
     /// What an enhanced kubelet asks, when pods come from one.
     qrm: Option<Qrm>,
+    /// What is known of the pods of a stock node, when they come from the API server.
+    stock: Option<Stock>,
     /// Resources whose plugins are other processes.
     remote: RemotePlugins,
     /// What of them is among the parts whose health is told.
@@ -126,8 +131,9 @@ impl Engine {
             Event::Sampled(sample) => {
                 self.ticks += 1;
                 self.sample = Some(*sample);
-                // Rates need two samples.
-                self.settling &= self.ticks < 2;
+                // Rates need two samples; of pods that nobody told of yet, nothing is known at all.
+                let known = self.stock.as_ref().is_none_or(|stock| stock.known);
+                self.settling &= self.ticks < 2 || !known;
                 self.step_unless_settling(now);
             }
             Event::PodsChanged => {
@@ -147,6 +153,8 @@ impl Engine {
             Event::StateAsked(answer) => drop(answer.send(Box::new(self.state(now)))),
             Event::Remote(event) => self.remote_happened(event, now),
             Event::PluginCalled(call) => self.plugin_called(call, now),
+            Event::PodsTold(event) => self.pods_told(event, now),
+            Event::RuntimeSays(event) => self.runtime_says(event, now),
             Event::MemoryTakenBack(done) => self.memory_taken_back(*done, now),
             Event::ConfigurationChanged => self.reload(now),
             Event::PartDoes { part, problem } => self.note(part, problem, now),
@@ -176,7 +184,7 @@ impl Engine {
     }
 
     fn read_manifests(&mut self, now: Timestamp) {
-        if self.qrm.is_some() {
+        if self.kubelets_pods().is_some() {
             return;
         }
         match manifest::read_folder(&self.config.standalone.manifests, &self.config.qos) {

@@ -17,11 +17,13 @@ mod health;
 mod http;
 mod kubernetes;
 mod manifest;
+mod presence;
 mod qrm;
 mod recorder;
 mod remote;
 mod report;
 mod runtime;
+mod stock;
 mod store;
 
 use clap::Parser;

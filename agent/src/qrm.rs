@@ -1,16 +1,16 @@
 //! Standing in front of an enhanced kubelet: what the agent keeps for it beside the ledger.
 
 mod decider;
-mod presence;
 mod servers;
 
 pub(crate) use decider::PluginCall;
-pub(crate) use presence::Presence;
+
 pub(crate) use servers::{Served, serve, stop};
 
 use crate::claims::Claims;
 use crate::config::Config;
 use crate::error::AgentError;
+use crate::presence::Presence;
 use gleaner_qrm_plugins::{CpuPlugin, MemoryPlugin, Plugins};
 
 /// What the event loop holds in this mode.

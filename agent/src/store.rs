@@ -1,7 +1,7 @@
 //! What was promised, on disk: it outlives the agent. What can be derived is not stored.
 
 use crate::error::AgentError;
-use gleaner_host::state::{read_text, set_aside, write_atomically};
+use gleaner_host::state::{read_text, replace, set_aside, write_atomically};
 use gleaner_model::{Assignment, Bytes, MilliCpu, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -54,12 +54,14 @@ pub(crate) struct Store {
     machine: String,
     boot: String,
     written: Option<Promises>,
+    durable: bool,
 }
 
 impl Store {
-    /// The promises of this machine and boot in a file.
-    pub(crate) fn new(file: PathBuf, machine: String, boot: String) -> Self {
-        Self { file, machine, boot, written: None }
+    /// The promises of this machine and boot in a file. Where somebody waits for them to be stored, they are not made durable: what they are for does
+    /// not outlive a boot.
+    pub(crate) fn new(file: PathBuf, machine: String, boot: String, durable: bool) -> Self {
+        Self { file, machine, boot, written: None, durable }
     }
 
     /// Reads the file; one that is damaged or foreign is set aside.
@@ -112,7 +114,7 @@ impl Store {
         let promises =
             Promises { version: VERSION, machine: self.machine.clone(), boot: self.boot.clone(), assignment: assignment.clone(), lent };
         let text = serde_json::to_vec(&promises).map_err(|e| AgentError::io("write", &self.file, std::io::Error::other(e)))?;
-        write_atomically(&self.file, &text)?;
+        if self.durable { write_atomically(&self.file, &text) } else { replace(&self.file, &text) }?;
         self.written = Some(promises);
         Ok(())
     }
@@ -144,7 +146,7 @@ mod tests {
     }
 
     fn store(dir: &Path, machine: &str, boot: &str) -> Store {
-        Store::new(dir.join("assignment.json"), machine.to_owned(), boot.to_owned())
+        Store::new(dir.join("assignment.json"), machine.to_owned(), boot.to_owned(), true)
     }
 
     #[test]

@@ -241,6 +241,11 @@ impl Plan {
         Self { knobs: self.knobs.iter().filter(|(id, d)| due(id, d)).map(|(id, d)| (id.clone(), Arc::clone(d))).collect() }
     }
 
+    /// Drops the opinion on every knob that is not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&KnobId) -> bool) {
+        self.knobs.retain(|id, _| keep(id));
+    }
+
     /// What one knob should hold.
     #[must_use]
     pub fn get(&self, id: &KnobId) -> Option<&Desired> {

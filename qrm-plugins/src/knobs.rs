@@ -54,6 +54,10 @@ pub struct KnobPolicy {
     /// with this given the ancestors up to it get the sum; without, memory protection of pods is only what their parents happen to have.
     #[serde(skip)]
     pub pod_root: Option<CgroupPath>,
+    /// Whether a kubelet runs the pods. Weights and limits by native requests and limits are its own to write then, by whatever formula its version
+    /// has; two writers of one file would undo each other for ever.
+    #[serde(skip)]
+    pub behind_kubelet: bool,
 }
 
 impl Default for KnobPolicy {
@@ -64,6 +68,7 @@ impl Default for KnobPolicy {
             memory_floor: Bytes::new(16 << 20),
             migration_per_tick: Bytes::new(1 << 30),
             pod_root: None,
+            behind_kubelet: false,
         }
     }
 }
@@ -160,9 +165,12 @@ fn of_pod(target: &Target<'_>, common: &Common<'_>) -> Plan {
         squeeze(&mut plan, target, common);
         memory::bound(&mut plan, target, common);
     } else {
-        weights(&mut plan, target);
-        limits(&mut plan, target);
-        memory::limits(&mut plan, target);
+        unlimit(&mut plan, target);
+        if !common.policy.behind_kubelet {
+            weights(&mut plan, target);
+            limits(&mut plan, target);
+            memory::limits(&mut plan, target);
+        }
         memory::protect(&mut plan, target);
     }
     oom::scores(&mut plan, target, common.oom);
@@ -195,13 +203,18 @@ fn weights(plan: &mut Plan, target: &Target<'_>) {
     }
 }
 
-/// Kubelet's limits of CPU time, but none for a pod that has its own CPUs: they bound it already, and a quota would only throttle.
+/// No limit of CPU time for a pod that has its own CPUs: they bound it already, and a quota would only throttle.
+fn unlimit(plan: &mut Plan, target: &Target<'_>) {
+    let Some((pool, own)) = target.pool.filter(|(pool, _)| pool.is_dedicated()) else { return };
+    let reason = Reason::Joined { class: target.pod.class(), pool: pool.clone(), cpus: own.cpus.clone() };
+    for cgroup in std::iter::once(&target.cgroups.pod).chain(target.cgroups.containers.values()) {
+        target.set(plan, cgroup, KnobValue::CpuMax(CpuMax::UNLIMITED), &reason);
+    }
+}
+
+/// Kubelet's limits of CPU time, for pods that have no CPUs of their own.
 fn limits(plan: &mut Plan, target: &Target<'_>) {
-    if let Some((pool, own)) = target.pool.filter(|(pool, _)| pool.is_dedicated()) {
-        let reason = Reason::Joined { class: target.pod.class(), pool: pool.clone(), cpus: own.cpus.clone() };
-        for cgroup in std::iter::once(&target.cgroups.pod).chain(target.cgroups.containers.values()) {
-            target.set(plan, cgroup, KnobValue::CpuMax(CpuMax::UNLIMITED), &reason);
-        }
+    if target.pool.is_some_and(|(pool, _)| pool.is_dedicated()) {
         return;
     }
     let mut set = |cgroup: &CgroupPath, limit: Option<MilliCpu>| {

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 pub(super) type Chosen = (Vec<Pod>, Assignment, Vec<(PodUid, String)>);
 
 impl Engine {
-    /// Chooses for one candidate after the other, each beside the live pods and the candidates before it.
-    pub(super) fn choose(&self, candidates: Vec<Pod>, live: &BTreeMap<PodUid, Pod>, now: Timestamp) -> Chosen {
-        let mut assignment = self.ledger.assignment().clone();
+    /// Chooses for one candidate after the other, each beside the live pods and the candidates before it; `start` is what they all have now.
+    pub(super) fn choose(&self, candidates: Vec<Pod>, live: &BTreeMap<PodUid, Pod>, start: Assignment, now: Timestamp) -> Chosen {
+        let mut assignment = start;
         let needs_choice = |pod: &Pod| pod.qos.memory.numa_binding != NumaBinding::Unbound;
         if !candidates.iter().any(needs_choice) {
             return (candidates, assignment, Vec::new());

@@ -1,4 +1,5 @@
 use super::take_back::TakenBack;
+use crate::kubernetes::PodsEvent;
 use crate::qrm::PluginCall;
 use crate::remote::RemoteEvent;
 use crate::report::NodeState;
@@ -29,6 +30,10 @@ pub(crate) enum Event {
     },
     /// A caller asks a resource plugin.
     PluginCalled(PluginCall),
+    /// The API server or the kubelet tells of pods.
+    PodsTold(PodsEvent),
+    /// The container runtime tells or asks something.
+    RuntimeSays(gleaner_nri::Event),
     /// Something happened to plugins in other processes.
     Remote(RemoteEvent),
     /// The kernel was asked for memory of a pod, and is done.
@@ -37,6 +42,18 @@ pub(crate) enum Event {
     StateAsked(oneshot::Sender<Box<NodeState>>),
     /// The agent is to stop (SIGTERM, SIGINT); a second time: at once.
     Shutdown,
+}
+
+impl From<PodsEvent> for Event {
+    fn from(event: PodsEvent) -> Self {
+        Self::PodsTold(event)
+    }
+}
+
+impl From<gleaner_nri::Event> for Event {
+    fn from(event: gleaner_nri::Event) -> Self {
+        Self::RuntimeSays(event)
+    }
 }
 
 impl From<RemoteEvent> for Event {

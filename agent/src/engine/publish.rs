@@ -43,8 +43,9 @@ impl Engine {
     pub(super) fn state(&self, now: Timestamp) -> NodeState {
         let sample = self.sample.as_ref();
         let of_runtime = self.runtime.pods().values().map(|running| Seen::of_runtime(running, now));
-        let cgroups = self.qrm.as_ref().map(|qrm| qrm.presence.pod_cgroups()).unwrap_or_default();
-        let of_kubelet = self.ledger.pods().values().map(|pod| Seen::of_kubelet(pod, cgroups.get(&pod.uid)));
+        let kubelets = self.kubelets_pods();
+        let cgroups = kubelets.map(|_| self.pod_cgroups()).unwrap_or_default();
+        let of_kubelet = kubelets.into_iter().flatten().map(|(uid, pod)| Seen::of_kubelet(pod, cgroups.get(uid)));
         let mut pods: Vec<PodState> = of_runtime.chain(of_kubelet).map(|seen| self.pod_state(&seen)).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name).then(a.uid.cmp(&b.uid)));
         let refused = self.manifests.iter().filter_map(|m| Some((m.source.clone(), m.pod.as_ref().err()?.clone()))).collect();

@@ -1,7 +1,8 @@
 //! The pods on the node, whoever runs them: the embedded runtime, or a kubelet that asks the plugins.
 
 use super::Engine;
-use gleaner_host::cgroup;
+use crate::presence::Presence;
+use gleaner_host::cgroup::{self, FoundPod};
 use gleaner_host::sampler::Target;
 use gleaner_model::{
     Bytes, CgroupPath, Container, ContainerKind, CpuSet, KnobId, KnobKind, KnobValue, MilliCpu, Pod, PodUid, Reason, Requirement, Subject,
@@ -16,44 +17,81 @@ const LOOK_FOR_PODS: u64 = 10;
 impl Engine {
     /// Pods that hold CPUs and memory.
     pub(super) fn live(&self) -> BTreeMap<PodUid, Pod> {
-        match &self.qrm {
+        match self.kubelets_pods() {
             None => self.runtime.live(),
-            Some(_) => self.ledger.pods().iter().map(|(uid, pod)| (uid.clone(), measured_as_one(pod))).collect(),
+            Some(pods) => pods.iter().map(|(uid, pod)| (uid.clone(), measured_as_one(pod))).collect(),
         }
+    }
+
+    /// The pods that a kubelet runs; `None` in standalone mode.
+    pub(super) fn kubelets_pods(&self) -> Option<&BTreeMap<PodUid, Pod>> {
+        match (&self.qrm, &self.stock) {
+            (Some(_), _) => Some(self.ledger.pods()),
+            (None, Some(stock)) => Some(stock.pods()),
+            (None, None) => None,
+        }
+    }
+
+    /// Where they live.
+    pub(super) fn presence(&self) -> Option<&Presence> {
+        self.qrm.as_ref().map(|qrm| &qrm.presence).or(self.stock.as_ref().map(|stock| &stock.presence))
     }
 
     /// Where those pods live.
     pub(super) fn pod_cgroups(&self) -> BTreeMap<PodUid, PodCgroups> {
-        self.qrm.as_ref().map_or_else(|| self.runtime.cgroups(), |qrm| qrm.presence.pod_cgroups())
+        match (&self.qrm, &self.stock) {
+            (Some(qrm), _) => qrm.presence.pod_cgroups(),
+            (None, Some(stock)) => stock.cgroups(),
+            (None, None) => self.runtime.cgroups(),
+        }
     }
 
     /// What is to be sampled.
     pub(super) fn targets(&self) -> Vec<Target> {
-        let Some(qrm) = &self.qrm else { return self.runtime.targets() };
+        let (Some(pods), Some(presence)) = (self.kubelets_pods(), self.presence()) else { return self.runtime.targets() };
         let main = |pod: &Pod| measured_as_one(pod).containers.into_iter().next().map(|container| container.name);
-        let target = |(uid, pod): (&PodUid, &Pod)| {
-            Some(Target { pod: uid.clone(), container: main(pod)?, cgroup: qrm.presence.cgroup(uid)?.clone() })
-        };
-        self.ledger.pods().iter().filter_map(target).collect()
+        let target =
+            |(uid, pod): (&PodUid, &Pod)| Some(Target { pod: uid.clone(), container: main(pod)?, cgroup: presence.cgroup(uid)?.clone() });
+        pods.iter().filter_map(target).collect()
     }
 
     /// Looks where the kubelet's pods live, and forgets those that are gone.
     pub(super) fn look_for_pods(&mut self, now: Timestamp) {
-        let Some(qrm) = &mut self.qrm else { return };
-        if !qrm.presence.expects_more(now) && !self.ticks.is_multiple_of(LOOK_FOR_PODS) {
+        let Some(presence) = self.presence() else { return };
+        if !presence.expects_more(now) && !self.ticks.is_multiple_of(LOOK_FOR_PODS) {
             return;
         }
         match cgroup::discover(&self.layout, &self.pod_root) {
             Ok(found) => {
-                let gone = qrm.presence.observe(found, self.ledger.entries().keys(), now, self.config.qrm.residual_after.get());
-                self.note("pods", None, now);
-                for uid in gone {
-                    tracing::info!(pod = %uid, "has had no cgroup for long and is forgotten");
-                    // It cannot fail for a reason that is not noted.
-                    let _ = self.remove_pod(&uid, now);
-                }
+                self.note("cgroups of pods", None, now);
+                self.found_pods(found, now);
             }
-            Err(error) => self.note("pods", Some(error.to_string()), now),
+            Err(error) => self.note("cgroups of pods", Some(error.to_string()), now),
+        }
+    }
+
+    fn found_pods(&mut self, found: Vec<FoundPod>, now: Timestamp) {
+        let patience = self.config.qrm.residual_after.get();
+        if let Some(qrm) = &mut self.qrm {
+            let gone = qrm.presence.observe(found, self.ledger.entries().keys(), now, patience);
+            if qrm.presence.take_news() {
+                self.planned = None;
+            }
+            for uid in gone {
+                tracing::info!(pod = %uid, "has had no cgroup for long and is forgotten");
+                // It cannot fail for a reason that is not noted.
+                let _ = self.remove_pod(&uid, now);
+            }
+        } else if let Some(stock) = &mut self.stock {
+            // The API server says when a pod is over.
+            stock.presence.observe(found, std::iter::empty(), now, patience);
+            if stock.forget_gone(&self.config.qos) {
+                self.settled = None;
+            }
+            // Containers that came have knobs too.
+            if stock.presence.take_news() {
+                self.planned = None;
+            }
         }
     }
 }
@@ -79,7 +117,7 @@ impl Engine {
         }
     }
 
-    fn cpus_in_kernel(&self, cgroup: &CgroupPath) -> Option<CpuSet> {
+    pub(super) fn cpus_in_kernel(&self, cgroup: &CgroupPath) -> Option<CpuSet> {
         match self.arbiter.read(&KnobId { cgroup: cgroup.clone(), kind: KnobKind::CpusetCpus }) {
             Ok(Some(KnobValue::Cpus(cpus))) => Some(cpus),
             // A container that is gone or cannot be read says nothing.

@@ -9,6 +9,7 @@ use crate::qrm::Qrm;
 use crate::recorder::Recorder;
 use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
+use crate::stock::Stock;
 use crate::store::{Loaded, Store, machine_id};
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::{self, FoundPod, Layout};
@@ -51,16 +52,16 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     let pod_root = pod_root(&layout, &config);
     let (mut arbiter, warnings) = Arbiter::open(layout.clone(), pod_root.clone(), &config.journal())?;
     let inventory = Inventory::read()?;
-    let mut store = Store::new(config.promises(), machine_id(), inventory.boot_id.clone());
+    let mut store = Store::new(config.promises(), machine_id(), inventory.boot_id.clone(), config.mode == Mode::Standalone);
     let loaded = store.load()?;
-    let qrm = match config.mode {
+    let (qrm, stock) = match config.mode {
         Mode::Standalone => {
             refuse_foreign_pods(&layout, &config, &arbiter, &loaded)?;
             arbiter.create(&pod_root, &[])?;
-            None
+            (None, None)
         }
-        Mode::Qrm => Some(Qrm::open(&config)?),
-        Mode::Nri | Mode::Reconcile => None,
+        Mode::Qrm => (Some(Qrm::open(&config)?), None),
+        Mode::Nri | Mode::Reconcile => (None, Some(Stock::default())),
     };
     let (sender, events) = mpsc::channel(QUEUE);
     let deliver = sender.clone();
@@ -71,8 +72,23 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     let (psi, psi_problem) = watch_pressure(&layout, &pod_root, &sender);
     let taking = super::take_back::TakeBack::start(layout.clone(), sender.clone())?;
     let runtime = Runtime::new(layout.clone(), pod_root.clone(), config.logs(), config.standalone.evicted_back_off.get());
-    let parts =
-        Parts { config, config_file, inventory, topology, layout, arbiter, store, runtime, sampler, psi, taking, qrm, pod_root, locks };
+    let parts = Parts {
+        config,
+        config_file,
+        inventory,
+        topology,
+        layout,
+        arbiter,
+        store,
+        runtime,
+        sampler,
+        psi,
+        taking,
+        qrm,
+        stock,
+        pod_root,
+        locks,
+    };
     let mut engine = Engine::idle(parts);
     engine.note("journal", None, now);
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -81,7 +97,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     match engine.config.mode {
         Mode::Standalone => engine.take_over(loaded, now)?,
         Mode::Qrm => engine.take_over_claims(loaded, now),
-        Mode::Nri | Mode::Reconcile => {}
+        Mode::Nri | Mode::Reconcile => engine.take_over_stock(loaded, now),
     }
     Ok(Started { engine, events, sender })
 }
@@ -100,6 +116,7 @@ struct Parts {
     psi: Option<Watcher>,
     taking: super::take_back::TakeBack,
     qrm: Option<Qrm>,
+    stock: Option<Stock>,
     pod_root: CgroupPath,
     locks: Vec<Lock>,
 }
@@ -107,8 +124,23 @@ struct Parts {
 impl Engine {
     /// An engine that has done nothing yet.
     fn idle(parts: Parts) -> Self {
-        let Parts { config, config_file, inventory, topology, layout, arbiter, store, runtime, sampler, psi, taking, qrm, pod_root, locks } =
-            parts;
+        let Parts {
+            config,
+            config_file,
+            inventory,
+            topology,
+            layout,
+            arbiter,
+            store,
+            runtime,
+            sampler,
+            psi,
+            taking,
+            qrm,
+            stock,
+            pod_root,
+            locks,
+        } = parts;
         let remote = RemotePlugins::new(&config.plugins);
         Self {
             config,
@@ -126,6 +158,7 @@ impl Engine {
             settling: false,
             ledger: Ledger::default(),
             qrm,
+            stock,
             remote,
             remote_parts: BTreeSet::new(),
             pod_root,
@@ -200,6 +233,28 @@ impl Engine {
         self.sampler.set_targets(self.targets());
     }
 
+    /// Goes on with the pods of a stock node that an earlier agent knew.
+    fn take_over_stock(&mut self, loaded: Loaded, now: Timestamp) {
+        self.resume(&loaded);
+        self.look_for_pods(now);
+        let mut assignment = match loaded {
+            Loaded::Promises(promises) => promises.assignment,
+            Loaded::Nothing => self.assignment_from_kernel(now),
+            Loaded::SetAside(warning) => {
+                tracing::warn!("{warning}; the assignment is rebuilt from the kernel's files");
+                self.assignment_from_kernel(now)
+            }
+        };
+        // CPUs may have gone offline while no agent ran.
+        let online = self.topology.cpus();
+        assignment.pools.values_mut().for_each(|pool| pool.cpus = pool.cpus.intersection(&online));
+        self.ledger.assign(assignment);
+        // Who else runs here is not known before somebody has told of all pods.
+        self.settling = true;
+        self.explain_what_was_kept(now);
+        self.sampler.set_targets(self.targets());
+    }
+
     fn resume(&mut self, loaded: &Loaded) {
         if let Loaded::Promises(promises) = loaded
             && let Some(lent) = promises.lent
@@ -240,7 +295,7 @@ fn make_private(dir: &Path) -> Result<(), AgentError> {
 /// The cgroup that all pods live below. A kubelet with the systemd driver has made its own by the time that it asks anybody.
 fn pod_root(layout: &Layout, config: &Config) -> CgroupPath {
     let exists = |cgroup: &CgroupPath| layout.hierarchies().iter().any(|mount| mount.join(cgroup.relative()).is_dir());
-    let systemd = config.cgroup_root.join("kubepods.slice").ok().filter(|_| config.mode == Mode::Qrm);
+    let systemd = config.cgroup_root.join("kubepods.slice").ok().filter(|_| config.mode != Mode::Standalone);
     systemd.filter(|slice| !exists(&config.kubepods()) && exists(slice)).unwrap_or_else(|| config.kubepods())
 }
 

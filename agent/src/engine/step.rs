@@ -70,6 +70,10 @@ impl Engine {
     /// Admits what fits and gives every pod its pool. True when a pod was admitted.
     fn place_now(&mut self, snapshot: &Snapshot) -> bool {
         let now = snapshot.at;
+        if self.stock.is_some() {
+            self.place_stock(now);
+            return false;
+        }
         let candidates = self.runtime.candidates(now);
         self.tell_plugins(&candidates, now);
         let question = (snapshot.pods.keys().cloned().collect(), self.pool_sizes());
@@ -114,7 +118,7 @@ impl Engine {
     fn find_room(&mut self, mut candidates: Vec<Pod>, live: &BTreeMap<PodUid, Pod>, now: Timestamp) -> (Vec<Pod>, Placement) {
         loop {
             let (fitting, mut waiting) = admission::sort_out(candidates.clone(), live, self.allocatable(), self.estimate.as_ref());
-            let (fitting, start, nowhere) = self.choose(fitting, live, now);
+            let (fitting, start, nowhere) = self.choose(fitting, live, self.ledger.assignment().clone(), now);
             waiting.extend(nowhere);
             let mut pods = live.clone();
             pods.extend(fitting.iter().map(|pod| (pod.uid.clone(), pod.clone())));
@@ -172,18 +176,9 @@ impl Engine {
     /// when the kernel was told, so that pods may start.
     fn enforce(&mut self, look_at_all: bool, snapshot: &Snapshot) -> bool {
         let now = snapshot.at;
-        let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
-        let saved = match &mut self.qrm {
-            None => self.store.save(self.ledger.assignment(), lent),
-            Some(qrm) => qrm.claims.save_moved(&self.ledger).and_then(|()| self.store.save(&Assignment::default(), lent)),
-        };
-        if let Err(error) = saved {
-            self.note("promises", Some(error.to_string()), now);
+        if !self.save_promises(now) {
             return false;
         }
-        // A promise that the disk did not take is told until it takes one.
-        let failing = self.qrm.as_ref().and_then(|qrm| qrm.failing.clone());
-        self.note("promises", failing, now);
         let live = self.live();
         // What there is for reclaimed pods has no part in the plan while there are none.
         let supply = if live.values().any(|pod| pod.class() == QosClass::Reclaimed) { self.supply() } else { Supply::default() };
@@ -209,11 +204,31 @@ impl Engine {
         true
     }
 
+    /// Stores what was promised; false when the disk does not take it.
+    pub(super) fn save_promises(&mut self, now: Timestamp) -> bool {
+        let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
+        let saved = match &mut self.qrm {
+            None => self.store.save(self.ledger.assignment(), lent),
+            Some(qrm) => qrm.claims.save_moved(&self.ledger).and_then(|()| self.store.save(&Assignment::default(), lent)),
+        };
+        // A promise that the disk did not take is told until it takes one.
+        let failing = self.qrm.as_ref().and_then(|qrm| qrm.failing.clone());
+        let stored = saved.is_ok();
+        self.note("promises", saved.err().map(|error| error.to_string()).or(failing), now);
+        stored
+    }
+
     fn make_plan(&self, live: &BTreeMap<PodUid, Pod>, supply: &Supply) -> gleaner_model::Plan {
-        let policy = gleaner_qrm_plugins::KnobPolicy { pod_root: Some(self.pod_root.clone()), ..self.config.knobs.clone() };
-        let mut plan = knobs(&self.topology, live, &self.pod_cgroups(), self.ledger.assignment(), supply, &oom_scores(live), &policy);
+        let mut plan =
+            knobs(&self.topology, live, &self.pod_cgroups(), self.ledger.assignment(), supply, &oom_scores(live), &self.knob_policy());
         self.runtime.plan_classes(&mut plan);
+        self.leave_to_kubelet(&mut plan);
         plan
+    }
+
+    pub(super) fn knob_policy(&self) -> gleaner_qrm_plugins::KnobPolicy {
+        let behind_kubelet = self.kubelets_pods().is_some();
+        gleaner_qrm_plugins::KnobPolicy { pod_root: Some(self.pod_root.clone()), behind_kubelet, ..self.config.knobs.clone() }
     }
 
     fn supply(&self) -> Supply {
@@ -221,7 +236,7 @@ impl Engine {
         Supply { cpu: lent.map(|e| e.cpu).unwrap_or_default(), memory: lent.map(|e| e.memory).unwrap_or_default(), ..Supply::default() }
     }
 
-    fn record_outcomes(&mut self, outcomes: Vec<Outcome>, now: Timestamp) {
+    pub(super) fn record_outcomes(&mut self, outcomes: Vec<Outcome>, now: Timestamp) {
         let mut failures = Vec::new();
         self.unwritten.clear();
         for Outcome { knob, owner, result, .. } in outcomes {
@@ -270,8 +285,8 @@ impl Engine {
 
     /// The assignment that the kernel's files show, when there is none on disk.
     pub(super) fn assignment_from_kernel(&mut self, now: Timestamp) -> Assignment {
-        let observed = self.runtime.observed_cpus(&self.arbiter);
-        let (assignment, decisions) = gleaner_qrm_plugins::adopt(&self.topology, &self.runtime.live(), &observed);
+        let observed = if self.stock.is_some() { self.observed_cpus() } else { self.runtime.observed_cpus(&self.arbiter) };
+        let (assignment, decisions) = gleaner_qrm_plugins::adopt(&self.topology, &self.live(), &observed);
         for (subject, reason) in decisions {
             self.recorder.record(now, subject, reason);
         }
@@ -285,7 +300,7 @@ const LOOK_AT_ALL: u64 = 10;
 /// Ticks after which every reading should be there.
 const SETTLED: u64 = 10;
 
-fn cause(reason: &Reason) -> String {
+pub(super) fn cause(reason: &Reason) -> String {
     match reason {
         Reason::Refused { cause } => cause.clone(),
         other => other.to_string(),

@@ -10,7 +10,7 @@ impl Engine {
             self.runtime.kill_all(now);
         } else if self.config.standalone.keep_pods {
             self.runtime.forget_all();
-        } else if self.qrm.is_some() {
+        } else if self.kubelets_pods().is_some() {
             tracing::info!("stopping: the kubelet's pods run on, with their knobs as they are");
         } else {
             tracing::info!("stopping: ending all pods");
@@ -25,7 +25,7 @@ impl Engine {
     /// Puts the node back as it was. Returns what could not be put back, a line each.
     pub(super) fn finish(mut self) -> Vec<String> {
         // An agent that is replaced by its next version must not leave the kubelet's pods without isolation in between.
-        if self.config.standalone.keep_pods || self.qrm.is_some() {
+        if self.config.standalone.keep_pods || self.kubelets_pods().is_some() {
             return Vec::new();
         }
         self.runtime.remove_classes(&mut self.arbiter);

@@ -77,7 +77,9 @@ fn split(amount: Bytes, nodes: &NumaSet) -> impl Iterator<Item = Bytes> {
 pub(super) fn bound(plan: &mut Plan, target: &Target<'_>, common: &Common<'_>) {
     let promised = target.pod.reclaimed_memory();
     if promised.is_zero() {
-        limits(plan, target);
+        if !common.policy.behind_kubelet {
+            limits(plan, target);
+        }
         return;
     }
     let squeezed = common.lent.cut(&target.pod.uid, &common.rules, promised.share(common.policy.memory_high));

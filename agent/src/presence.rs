@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(crate) struct Presence {
     found: BTreeMap<PodUid, FoundPod>,
     absent_since: BTreeMap<PodUid, Timestamp>,
+    /// The last look found something else than the one before, and nobody asked yet.
+    news: bool,
     /// Until when new cgroups are looked for at every tick.
     expected_until: Timestamp,
 }
@@ -28,13 +30,20 @@ impl Presence {
         now: Timestamp,
         patience: Duration,
     ) -> Vec<PodUid> {
-        self.found = found.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+        let found = found.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+        self.news |= found != self.found;
+        self.found = found;
         let mut absent = BTreeMap::new();
         for uid in holding.filter(|uid| !self.found.contains_key(*uid)) {
             absent.insert(uid.clone(), self.absent_since.get(uid).copied().unwrap_or(now));
         }
         self.absent_since = absent;
         self.absent_since.iter().filter(|(_, since)| now.since(**since) >= patience).map(|(uid, _)| uid.clone()).collect()
+    }
+
+    /// Whether looks found other cgroups since this was asked last.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// A pod was admitted, and its cgroups will come.
