@@ -80,6 +80,17 @@ pub(crate) enum Mode {
     Standalone,
 }
 
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Nri => "nri",
+            Self::Reconcile => "reconcile",
+            Self::Qrm => "qrm",
+            Self::Standalone => "standalone",
+        })
+    }
+}
+
 /// The container runtime's socket for plugins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -4,10 +4,12 @@ mod admission;
 mod calls;
 mod choice;
 mod event;
+mod evicting;
 mod figures;
 mod foreign;
 mod moving;
 mod publish;
+mod reporting;
 mod runtime_says;
 mod sources;
 mod start;
@@ -21,6 +23,7 @@ pub(crate) use start::{Started, feed, start};
 
 use crate::config::Config;
 use crate::health::Health;
+use crate::kubernetes::Links;
 use crate::manifest::{self, Manifest, Wanted};
 use crate::qrm::{Qrm, Served};
 use crate::recorder::Recorder;
@@ -41,6 +44,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Everything that the agent knows and holds. It lives on one thread.
@@ -48,7 +52,7 @@ pub(crate) struct Engine {
     config: Config,
     config_file: Option<PathBuf>,
     inventory: Inventory,
-    topology: Topology,
+    topology: Arc<Topology>,
     layout: Layout,
     arbiter: Arbiter,
     store: Store,
@@ -74,6 +78,12 @@ pub(crate) struct Engine {
     qrm: Option<Qrm>,
     /// What is known of the pods of a stock node, when they come from the API server.
     stock: Option<Stock>,
+    /// Who tells the cluster, and asks it to evict, where there is one.
+    cluster: Option<Links>,
+    /// Why the cluster's configuration is not in force, where it is not.
+    configuration_refused: Option<String>,
+    /// Pods whose eviction was ordered and that are not gone yet.
+    evicting: BTreeSet<PodUid>,
     /// Resources whose plugins are other processes.
     remote: RemotePlugins,
     /// What of them is among the parts whose health is told.
@@ -124,6 +134,12 @@ impl Engine {
         self.qrm.iter().flat_map(|qrm| qrm.plugins.iter()).map(|plugin| of(plugin)).collect()
     }
 
+    /// From now on the cluster is told.
+    pub(crate) fn link(&mut self, links: Links) {
+        self.cluster = Some(links);
+        self.recorder.keep_untold();
+    }
+
     /// The one place where events are handled.
     fn handle(&mut self, event: Event) -> ControlFlow<()> {
         let now = clock::now();
@@ -154,6 +170,7 @@ impl Engine {
             Event::Remote(event) => self.remote_happened(event, now),
             Event::PluginCalled(call) => self.plugin_called(call, now),
             Event::PodsTold(event) => self.pods_told(event, now),
+            Event::Evicted(pod, outcome) => self.evicted(pod, &outcome, now),
             Event::RuntimeSays(event) => self.runtime_says(event, now),
             Event::MemoryTakenBack(done) => self.memory_taken_back(*done, now),
             Event::ConfigurationChanged => self.reload(now),

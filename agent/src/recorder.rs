@@ -32,6 +32,8 @@ pub(crate) struct Recorder {
     last: VecDeque<Decision>,
     by_subject: BTreeMap<Subject, About>,
     counts: BTreeMap<&'static str, u64>,
+    /// Decisions that were not told to the cluster yet; `None` where there is none to tell.
+    untold: Option<Vec<Decision>>,
 }
 
 impl Recorder {
@@ -44,6 +46,9 @@ impl Recorder {
         *self.counts.entry(kind(&reason)).or_default() += 1;
         let decision = Decision { at, subject: subject.clone(), reason };
         push(&mut self.last, decision.clone(), KEPT);
+        if let Some(untold) = self.untold.as_mut().filter(|untold| untold.len() < KEPT) {
+            untold.push(decision.clone());
+        }
         if self.by_subject.len() >= SUBJECTS && !self.by_subject.contains_key(&subject) {
             self.drop_oldest_subject();
         }
@@ -75,6 +80,16 @@ impl Recorder {
         if news {
             self.record(at, subject, reason);
         }
+    }
+
+    /// From now on decisions are kept until they are taken to be told to the cluster; what is more than [`KEPT`] at a time is not told.
+    pub(crate) fn keep_untold(&mut self) {
+        self.untold = Some(Vec::new());
+    }
+
+    /// Decisions since this was asked last.
+    pub(crate) fn take_untold(&mut self) -> Vec<Decision> {
+        self.untold.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// All decisions kept, the oldest first.

@@ -154,14 +154,9 @@ impl Stock {
         of_name.min_by_key(|pod| (pod.deleting, self.gone.contains(&pod.pod.uid)))
     }
 
-    /// Containers of the runtime that run or are to, by their ids.
-    pub(crate) fn containers(&self) -> &BTreeMap<String, SeenContainer> {
-        &self.containers
-    }
-
-    /// The pod that a container is of.
-    pub(crate) fn pod_of(&self, container: &SeenContainer) -> Option<&PodUid> {
-        self.sandboxes.get(&container.sandbox).map(|sandbox| &sandbox.uid)
+    /// Pods that somebody deletes.
+    pub(crate) fn deleting(&self) -> impl Iterator<Item = &PodUid> {
+        self.api.values().filter(|pod| pod.deleting).map(|pod| &pod.pod.uid)
     }
 
     /// Where the pods and their containers live: what the kernel shows, and what the runtime says it is about to make. As with every kubelet,

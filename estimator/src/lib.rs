@@ -50,6 +50,15 @@ impl Estimate {
             _ => Some(self.cpu),
         }
     }
+
+    /// Memory that can be lent, or `None` where the figure is zero only because an input is missing.
+    #[must_use]
+    pub fn known_memory(&self) -> Option<Bytes> {
+        match &self.memory_reason {
+            Reason::ReclaimableMemory { rule: ReclaimRule::Unknown, .. } => None,
+            _ => Some(self.memory),
+        }
+    }
 }
 
 /// Estimates what can be lent and how big the pools must be, and returns the state for the next tick.

@@ -19,3 +19,17 @@ pub struct State {
     /// For how long each pod has been suppressed beyond its tolerance.
     pub(crate) suppressed_for: BTreeMap<PodUid, Duration>,
 }
+
+impl State {
+    /// Free memory is low or tasks wait for memory, by the policy's thresholds.
+    #[must_use]
+    pub fn memory_short(&self) -> bool {
+        self.low_for.is_some() || self.pressure_for.is_some()
+    }
+
+    /// Some pod is suppressed beyond its tolerance.
+    #[must_use]
+    pub fn cpu_suppressed(&self) -> bool {
+        !self.suppressed_for.is_empty()
+    }
+}

@@ -14,6 +14,8 @@
 )]
 
 pub mod bench;
+pub mod containerd;
+pub mod cri;
 pub mod http;
 mod kernel;
 pub mod kubelet;
@@ -24,7 +26,7 @@ mod tree;
 mod wait;
 
 pub use kernel::{Kernel, PodFiles, allowed_cpus, command_name, is_alive};
-pub use node::{Ended, Node, pod_state, program};
+pub use node::{Ended, NODE, Node, pod_state, program};
 pub use pod::Pod;
 pub use wait::{Deadline, pause, poll_until, slow};
 

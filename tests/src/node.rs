@@ -18,14 +18,29 @@ use tempfile::TempDir;
 /// The configuration of tests: quick to react, and nothing kept back, so that a small machine has something to lend.
 const CONFIG: &str = "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi}\n";
 
+/// The node's name in a cluster.
+pub const NODE: &str = "node-1";
+
 /// A folder and a cgroup of their own, and the agent that works there. Dropping it ends and removes everything.
 #[derive(Debug)]
 pub struct Node {
     tree: Tree,
     dir: TempDir,
     agent: Option<Child>,
-    /// Whether pods come from a kubelet and not from the folder of manifests.
-    behind_kubelet: bool,
+    source: Source,
+}
+
+/// Where the agent's pods come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    /// The folder of manifests.
+    Manifests,
+    /// An enhanced kubelet.
+    Kubelet,
+    /// A container runtime whose plugins' socket this is, and the API server of a kubeconfig in the node's folder, if there is one.
+    Runtime(PathBuf),
+    /// That API server alone.
+    Cluster,
 }
 
 /// How an agent ended.
@@ -45,7 +60,7 @@ impl Node {
     pub fn new(test: &str) -> Option<Self> {
         let tree = Tree::make().map_err(|reason| skip(test, &reason)).ok()?;
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let node = Self { tree, dir, agent: None, behind_kubelet: false };
+        let node = Self { tree, dir, agent: None, source: Source::Manifests };
         fs::create_dir(node.path("manifests")).expect("a folder for manifests");
         node.configure(&format!("{CONFIG}placement: {{overlapShare: true}}\n"));
         Some(node)
@@ -54,18 +69,44 @@ impl Node {
     /// A node whose pods come from a kubelet; its agent serves plugins in the folder `plugins`.
     #[must_use]
     pub fn behind_kubelet(test: &str) -> Option<Self> {
+        Self::with(test, Source::Kubelet)
+    }
+
+    /// A stock node whose agent is a plugin of the runtime at this socket.
+    #[must_use]
+    pub fn plugin_of(test: &str, socket: &Path) -> Option<Self> {
+        Self::with(test, Source::Runtime(socket.to_owned()))
+    }
+
+    /// A stock node whose agent writes cgroups alone.
+    #[must_use]
+    pub fn reconciling(test: &str) -> Option<Self> {
+        Self::with(test, Source::Cluster)
+    }
+
+    fn with(test: &str, source: Source) -> Option<Self> {
         let mut node = Self::new(test)?;
-        node.behind_kubelet = true;
+        node.source = source;
         node.configure_more("");
         Some(node)
     }
 
     /// The configuration of tests with more keys.
     pub fn configure_more(&self, more: &str) {
-        let [plugins, lists] = ["plugins", "lists"].map(|name| self.path(name).display().to_string());
-        let folders =
-            if self.behind_kubelet { format!("qrm: {{socketDir: {plugins}, podResourcesDir: {lists}}}\n") } else { String::new() };
+        let path = |name: &str| self.path(name).display().to_string();
+        let cluster = || format!("kubernetes: {{kubeconfig: {}, nodeName: {NODE}, kubeletDir: {}}}\n", path("kubeconfig"), path("kubelet"));
+        let folders = match &self.source {
+            Source::Manifests => String::new(),
+            Source::Kubelet => format!("qrm: {{socketDir: {}, podResourcesDir: {}}}\n", path("plugins"), path("lists")),
+            Source::Runtime(socket) => format!("{}nri: {{socket: {}}}\n", cluster(), socket.display()),
+            Source::Cluster => cluster(),
+        };
         self.configure(&format!("{CONFIG}{folders}{more}"));
+    }
+
+    /// Makes a cgroup below the node's, and all on the way to it.
+    pub fn make_cgroup(&self, cgroup: &CgroupPath) {
+        self.tree.make_below(cgroup).unwrap_or_else(|e| panic!("make {cgroup}: {e}"));
     }
 
     /// Makes the cgroup of a container as a kubelet with the cgroupfs driver does.
@@ -73,7 +114,7 @@ impl Node {
     pub fn make_container(&self, pod: &str, container: &str) -> CgroupPath {
         let pod = self.kubepods().join("burstable").and_then(|class| class.join(&format!("pod{pod}"))).expect("a legal uid");
         let cgroup = pod.join(container).expect("a legal id");
-        self.tree.make_below(&cgroup).unwrap_or_else(|e| panic!("make {cgroup}: {e}"));
+        self.make_cgroup(&cgroup);
         cgroup
     }
 
@@ -148,11 +189,12 @@ impl Node {
 
     fn agent_command(&self, flags: &[&str]) -> Command {
         let mut command = self.command("agent");
-        if self.behind_kubelet {
-            command.arg("--qrm");
-        } else {
-            command.arg("--standalone").arg("--manifests").arg(self.path("manifests"));
-        }
+        match &self.source {
+            Source::Manifests => command.arg("--standalone").arg("--manifests").arg(self.path("manifests")),
+            Source::Kubelet => command.arg("--qrm"),
+            Source::Runtime(_) => command.arg("--nri"),
+            Source::Cluster => command.arg("--reconcile"),
+        };
         command.args(flags);
         command
     }

@@ -1,10 +1,11 @@
 use super::take_back::TakenBack;
-use crate::kubernetes::PodsEvent;
+use crate::kubernetes::{EvictionOutcome, PodsEvent};
 use crate::qrm::PluginCall;
 use crate::remote::RemoteEvent;
 use crate::report::NodeState;
 use gleaner_host::psi::PsiEvent;
 use gleaner_host::sampler::Sample;
+use gleaner_model::PodUid;
 use std::borrow::Cow;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +33,8 @@ pub(crate) enum Event {
     PluginCalled(PluginCall),
     /// The API server or the kubelet tells of pods.
     PodsTold(PodsEvent),
+    /// What came of an eviction through the API server.
+    Evicted(PodUid, EvictionOutcome),
     /// The container runtime tells or asks something.
     RuntimeSays(gleaner_nri::Event),
     /// Something happened to plugins in other processes.
@@ -47,6 +50,12 @@ pub(crate) enum Event {
 impl From<PodsEvent> for Event {
     fn from(event: PodsEvent) -> Self {
         Self::PodsTold(event)
+    }
+}
+
+impl From<(PodUid, EvictionOutcome)> for Event {
+    fn from((pod, outcome): (PodUid, EvictionOutcome)) -> Self {
+        Self::Evicted(pod, outcome)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the container runtime tells and asks. Every answer comes from memory: placing a newcomer and storing its promise is all that it waits for.
 
 use super::Engine;
-use gleaner_model::{CgroupPath, ContainerName, KnobId, KnobKind, KnobValue, Plan, Timestamp};
+use gleaner_model::{CgroupPath, ContainerName, KnobId, KnobValue, Plan, PodUid, Timestamp};
 use gleaner_nri::{Adjustment, Event, Sandbox, SeenContainer, Synchronized, Update};
 use gleaner_qrm_plugins::{PodCgroups, Supply, knobs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,17 +62,18 @@ impl Engine {
         }
         self.place_stock(now);
         let pods: BTreeMap<&str, &Sandbox> = seen.pods.iter().map(|pod| (pod.id.as_str(), pod)).collect();
-        let mut updates = Vec::new();
-        for container in &seen.containers {
-            let Some(pod) = pods.get(container.sandbox.as_str()) else { continue };
-            let Adjustment { knobs } = self.wanted_of(pod, container);
-            // A runtime that holds no set of its own writes none.
-            let stale = |knob: &KnobValue| matches!(knob, KnobValue::Cpus(cpus) if container.resources.cpus.as_ref().is_some_and(|old| old != cpus));
-            if updates.len() < CORRECTIONS && knobs.iter().any(stale) {
-                updates.push(Update { container: container.id.clone(), adjustment: Adjustment { knobs } });
-            }
-        }
-        updates
+        let known = || seen.containers.iter().filter_map(|container| Some((*pods.get(container.sandbox.as_str())?, container)));
+        let plan = self.plan_of(known());
+        // A runtime that holds no set of its own for a container writes none.
+        let stale = |container: &SeenContainer, knobs: &[KnobValue]| {
+            let old = container.resources.cpus.as_ref();
+            knobs.iter().any(|knob| matches!(knob, KnobValue::Cpus(cpus) if old.is_some_and(|old| old != cpus)))
+        };
+        let update = |container: &SeenContainer| {
+            let knobs = values(&plan, container.cgroup.as_ref()?);
+            stale(container, &knobs).then(|| Update { container: container.id.clone(), adjustment: Adjustment { knobs } })
+        };
+        known().filter_map(|(_, container)| update(container)).take(CORRECTIONS).collect()
     }
 
     /// What a container is to be created with.
@@ -129,21 +130,26 @@ impl Engine {
     /// What one container is to have of what a runtime can set.
     fn wanted_of(&self, pod: &Sandbox, container: &SeenContainer) -> Adjustment {
         let Some(own) = container.cgroup.as_ref().filter(|_| !self.config.shadow) else { return Adjustment::default() };
-        let plan = self.plan_of_one(pod, container, own);
-        Adjustment { knobs: plan.of_cgroup(own).map(|(_, desired)| desired.value.clone()).collect() }
+        Adjustment { knobs: values(&self.plan_of(std::iter::once((pod, container))), own) }
     }
 
-    fn plan_of_one(&self, pod: &Sandbox, container: &SeenContainer, own: &CgroupPath) -> Plan {
-        let (Some(root), Ok(id)) = (pod.cgroup.clone().or_else(|| own.parent()), container.id.parse::<ContainerName>()) else {
-            return Plan::new();
-        };
-        let cgroups = BTreeMap::from([(pod.uid.clone(), PodCgroups { pod: root, containers: BTreeMap::from([(id, own.clone())]) })]);
-        let live = self.live();
-        let mut plan =
-            knobs(&self.topology, &live, &cgroups, self.ledger.assignment(), &Supply::default(), &BTreeMap::new(), &self.knob_policy());
+    /// The plan for containers that the kernel may not know yet.
+    fn plan_of<'a>(&self, containers: impl Iterator<Item = (&'a Sandbox, &'a SeenContainer)>) -> Plan {
+        let mut cgroups: BTreeMap<PodUid, PodCgroups> = BTreeMap::new();
+        for (pod, container) in containers {
+            let Some(own) = &container.cgroup else { continue };
+            let (Some(root), Ok(id)) = (pod.cgroup.clone().or_else(|| own.parent()), container.id.parse::<ContainerName>()) else { continue };
+            let of_pod = cgroups.entry(pod.uid.clone()).or_insert_with(|| PodCgroups { pod: root, containers: BTreeMap::new() });
+            of_pod.containers.insert(id, own.clone());
+        }
+        let (live, scores) = (self.live(), BTreeMap::new());
+        let policy = self.knob_policy();
+        let mut plan = knobs(&self.topology, &live, &cgroups, self.ledger.assignment(), &Supply::default(), &scores, &policy);
         self.leave_to_kubelet(&mut plan);
-        // Pods' own cgroups are not the runtime's.
-        plan.retain(|knob| knob.cgroup == *own && knob.kind != KnobKind::OomScoreAdj);
         plan
     }
+}
+
+fn values(plan: &Plan, cgroup: &CgroupPath) -> Vec<KnobValue> {
+    plan.of_cgroup(cgroup).map(|(_, desired)| desired.value.clone()).collect()
 }

@@ -23,6 +23,7 @@ use gleaner_qrm_plugins::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -47,6 +48,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     let layout = Layout::detect()?;
     let mut locks = vec![Lock::take(&config.state_dir.join("lock"))?];
     let (topology, topology_warning) = topology::detect()?;
+    let topology = Arc::new(topology);
     config.check_against(&topology).map_err(AgentError::Config)?;
     locks.extend(lock_tree(&layout, &config)?);
     let pod_root = pod_root(&layout, &config);
@@ -107,7 +109,7 @@ struct Parts {
     config: Config,
     config_file: Option<PathBuf>,
     inventory: Inventory,
-    topology: gleaner_model::Topology,
+    topology: Arc<gleaner_model::Topology>,
     layout: Layout,
     arbiter: Arbiter,
     store: Store,
@@ -159,6 +161,9 @@ impl Engine {
             ledger: Ledger::default(),
             qrm,
             stock,
+            cluster: None,
+            configuration_refused: None,
+            evicting: BTreeSet::new(),
             remote,
             remote_parts: BTreeSet::new(),
             pod_root,

@@ -4,7 +4,6 @@ use super::admission::{self, Allocatable};
 use super::calls::context;
 use super::{Engine, figures};
 use crate::store::Lent;
-use gleaner_eviction::Victim;
 use gleaner_host::arbiter::{Outcome, WriteResult};
 use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, PoolName, QosClass, Reason, Snapshot, Subject, Timestamp};
 use gleaner_qrm_plugins::{Placement, Supply, demands, knobs, oom_scores, place};
@@ -39,6 +38,7 @@ impl Engine {
             self.record_all(happenings, now);
         }
         self.sampler.set_targets(self.targets());
+        self.tell_cluster();
         if let Some(sample) = &mut self.sample {
             sample.pods = snapshot.readings;
         }
@@ -261,28 +261,6 @@ impl Engine {
         self.note("knobs", problem, now);
     }
 
-    fn evict_now(&mut self, snapshot: &Snapshot) {
-        let now = snapshot.at;
-        let fired = std::mem::take(&mut self.pressure_fired);
-        let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
-        let (round, state) =
-            gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.runtime.leaving(), fired);
-        self.eviction = state;
-        let mut off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
-        if self.qrm.is_some() && !round.victims.is_empty() {
-            off.push(format!("{} pods should go, but behind a kubelet nothing can end them yet", round.victims.len()));
-        }
-        // Right after the start nothing is known yet, which is no failure.
-        let settled = self.ticks > SETTLED;
-        self.note("eviction", (settled && !off.is_empty()).then(|| off.join("; ")), now);
-        for Victim { pod, name, grace, reason } in round.victims {
-            self.recorder.record(now, Subject::Pod(name), reason.clone());
-            if !self.config.shadow && self.qrm.is_none() {
-                self.runtime.evict(&pod, grace, &reason, now);
-            }
-        }
-    }
-
     /// The assignment that the kernel's files show, when there is none on disk.
     pub(super) fn assignment_from_kernel(&mut self, now: Timestamp) -> Assignment {
         let observed = if self.stock.is_some() { self.observed_cpus() } else { self.runtime.observed_cpus(&self.arbiter) };
@@ -296,9 +274,6 @@ impl Engine {
 
 /// Every so many ticks all knobs are read, not only those that changed: reading 110 pods' knobs costs more than sampling them.
 const LOOK_AT_ALL: u64 = 10;
-
-/// Ticks after which every reading should be there.
-const SETTLED: u64 = 10;
 
 pub(super) fn cause(reason: &Reason) -> String {
     match reason {

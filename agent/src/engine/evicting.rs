@@ -1,0 +1,74 @@
+//! Who must go, and who ends them: the embedded runtime, or the API server's eviction.
+
+use super::Engine;
+use crate::kubernetes::{EvictionOrder, EvictionOutcome};
+use gleaner_eviction::Victim;
+use gleaner_model::{PodName, PodUid, Reason, Snapshot, Subject, Timestamp};
+use std::collections::BTreeSet;
+
+/// Ticks after which every reading should be there.
+const SETTLED: u64 = 10;
+
+impl Engine {
+    pub(super) fn evict_now(&mut self, snapshot: &Snapshot) {
+        let now = snapshot.at;
+        let fired = std::mem::take(&mut self.pressure_fired);
+        let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
+        self.evicting.retain(|uid| snapshot.pods.contains_key(uid));
+        let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.leaving(), fired);
+        self.eviction = state;
+        let mut off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
+        let nobody_ends = self.kubelets_pods().is_some() && self.cluster.is_none();
+        if nobody_ends && !round.victims.is_empty() {
+            off.push(format!("{} pods should go, but without an API server nothing can end a kubelet's pods", round.victims.len()));
+        }
+        // Right after the start nothing is known yet, which is no failure.
+        let settled = self.ticks > SETTLED;
+        self.note("eviction", (settled && !off.is_empty()).then(|| off.join("; ")), now);
+        for victim in round.victims {
+            self.recorder.record(now, Subject::Pod(victim.name.clone()), victim.reason.clone());
+            if !self.config.shadow {
+                self.evict(victim, now);
+            }
+        }
+    }
+
+    fn evict(&mut self, victim: Victim, now: Timestamp) {
+        let Victim { pod, name, grace, reason } = victim;
+        if self.kubelets_pods().is_none() {
+            self.runtime.evict(&pod, grace, &reason, now);
+            return;
+        }
+        let Some(links) = &self.cluster else { return };
+        let known = self.stock.as_ref().and_then(|stock| stock.record(&pod));
+        let api_uid = known.map_or_else(|| pod.to_string(), |record| record.api_uid.clone());
+        if links.evictions.order(EvictionOrder { pod: pod.clone(), name, api_uid, grace, reason }) {
+            self.evicting.insert(pod);
+        }
+    }
+
+    /// What came of an eviction. A pod that could not be evicted may be chosen again when its cause lasts.
+    pub(super) fn evicted(&mut self, pod: PodUid, outcome: &EvictionOutcome, now: Timestamp) {
+        let name: Option<PodName> = self.kubelets_pods().and_then(|pods| pods.get(&pod)).map(|pod| pod.name.clone());
+        let what = match outcome {
+            EvictionOutcome::Accepted => "its eviction was accepted by the API server".to_owned(),
+            EvictionOutcome::Gone => "is gone already".to_owned(),
+            EvictionOutcome::Blocked { cause, again_in } => format!("its eviction is blocked, tried again in {} s: {cause}", again_in.as_secs()),
+            EvictionOutcome::Failed(cause) => format!("cannot be evicted: {cause}"),
+        };
+        if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {
+            self.evicting.remove(&pod);
+        }
+        if let Some(name) = name {
+            self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
+        }
+    }
+
+    /// Pods that are on their way out.
+    fn leaving(&self) -> BTreeSet<PodUid> {
+        let mut leaving = self.runtime.leaving();
+        leaving.extend(self.evicting.iter().cloned());
+        leaving.extend(self.stock.iter().flat_map(crate::stock::Stock::deleting).cloned());
+        leaving
+    }
+}
