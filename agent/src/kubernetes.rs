@@ -2,10 +2,18 @@
 //! event loop; what they learn arrives there as events, and what is to be told is handed to them as values. Nothing in the loop waits for any of it.
 #![allow(dead_code, unused_imports, reason = "wired up piece by piece")]
 
+mod ask;
+mod events;
+mod evictions;
+mod pace;
 mod record;
 mod report;
 mod settings;
 
+pub(crate) use ask::{Answer, ask};
+pub(crate) use events::{EventCounts, EventReason, Events, event_of, event_of_outcome};
+pub(crate) use evictions::Evictions;
+pub(crate) use pace::{Clock, backoff, jitter};
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
 pub(crate) use settings::{KubernetesSettings, ReportSettings};

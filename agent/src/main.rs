@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod health;
 mod http;
+mod kubelet;
 mod kubernetes;
 mod manifest;
 mod presence;
