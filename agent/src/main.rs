@@ -17,6 +17,7 @@ mod health;
 mod http;
 mod kubernetes;
 mod manifest;
+mod pod_object;
 mod qrm;
 mod recorder;
 mod remote;
