@@ -19,6 +19,7 @@ mod kubelet;
 mod kubernetes;
 mod manifest;
 mod presence;
+mod pod_object;
 mod qrm;
 mod recorder;
 mod remote;

@@ -1,8 +1,6 @@
 //! A folder of ordinary v1 Pod manifests, as kubelet's static pods: what is in the folder should run.
 
 mod convert;
-mod extended;
-mod hugepages;
 mod last_good;
 mod strict;
 mod watch;

@@ -1,18 +1,11 @@
 //! From a Kubernetes Pod object to what the node needs to know and to run.
 
-use super::extended::extended;
-use super::hugepages;
-use gleaner_crds::keys::pod_annotation::MAIN_CONTAINER_NAME;
-use gleaner_crds::reclaimed::container_amounts;
-use gleaner_model::{
-    Bytes, Container, ContainerKind, ContainerName, KubeQos, MilliCpu, PageSize, Pod, PodName, PodUid, QosClass, QosConfig, QosSpec,
-    Requirement, ResourceCount, ResourceName,
-};
+use crate::pod_object::{Needs, check_class, container_kind, grace, main_container, pod_name, promise_reclaimed};
+use gleaner_model::{Container, ContainerName, KubeQos, Pod, PodName, PodUid, QosClass, QosConfig, QosSpec};
 use k8s_openapi::api::core::v1 as core;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// `spec.restartPolicy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +52,7 @@ pub(crate) struct PodSpecification {
 
 /// Namespace and name of a pod.
 pub(super) fn name(pod: &core::Pod) -> Result<PodName, String> {
-    let name = pod.metadata.name.clone().filter(|n| !n.is_empty()).ok_or("metadata.name is missing")?;
-    let namespace = pod.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
-    for part in [&namespace, &name] {
-        // The rule for names in paths is wider than Kubernetes' own (RFC 1123), which the API server checks.
-        part.parse::<ContainerName>().map_err(|_| format!("metadata.name or namespace: {part:?} is not a legal name"))?;
-    }
-    Ok(PodName { namespace, name })
+    pod_name(pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref())
 }
 
 /// Everything of a pod, or everything that is wrong with it.
@@ -86,11 +73,11 @@ pub(super) fn specification(source: &str, text: &str, object: &core::Pod, config
             RestartPolicy::Never
         }
     };
-    let main = annotations.get(MAIN_CONTAINER_NAME).cloned().unwrap_or_else(|| first_name(spec));
+    let main = main_container(&annotations, spec.containers.first().map(|c| c.name.as_str()));
     let (mut containers, mut runs) = (Vec::new(), Vec::new());
     let all = spec.init_containers.iter().flatten().map(|c| (true, c)).chain(spec.containers.iter().map(|c| (false, c)));
     for (init, container) in all {
-        match one_container(container, init, &main, policy) {
+        match one_container(container, init, main, policy) {
             Ok((described, _)) if containers.iter().any(|c: &Container| c.name == described.name) => {
                 problems.push(format!("container {}: a container of this name is there already", described.name));
             }
@@ -103,28 +90,21 @@ pub(super) fn specification(source: &str, text: &str, object: &core::Pod, config
     }
     let uid = uid(source, text, object).map_err(|e| problems.push(e)).ok();
     let (Some(name), Some(qos), Some(uid), true) = (pod_name, qos, uid, problems.is_empty()) else { return Err(problems) };
-    if qos.class == QosClass::Dedicated && containers.iter().all(|c| c.cpu.request.is_none_or(MilliCpu::is_zero)) {
-        return Err(vec!["a dedicated_cores pod must request CPU, but requests none".to_owned()]);
-    }
+    check_class(&qos, &containers).map_err(|problem| vec![problem])?;
     if qos.class == QosClass::Reclaimed {
         containers.iter_mut().for_each(promise_reclaimed);
     }
-    let seconds = spec.termination_grace_period_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(30);
     let pod = Pod {
         uid,
         name,
         qos,
         kube_qos: KubeQos::of(&containers),
         priority: spec.priority.unwrap_or(0),
-        grace: Duration::from_secs(seconds),
+        grace: grace(spec.termination_grace_period_seconds),
         containers,
     };
     let labels = object.metadata.labels.clone().unwrap_or_default();
     Ok(PodSpecification { pod, labels, annotations, runs, text: text.to_owned() })
-}
-
-fn first_name(spec: &core::PodSpec) -> String {
-    spec.containers.first().map(|c| c.name.clone()).unwrap_or_default()
 }
 
 fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
@@ -146,14 +126,6 @@ fn uid(source: &str, text: &str, pod: &core::Pod) -> Result<PodUid, String> {
     hex.parse().map_err(|e| format!("metadata.uid: {e}"))
 }
 
-/// In a cluster, admission turns the native requests of a reclaimed pod into reclaimed resources, so that they are not counted twice.
-fn promise_reclaimed(container: &mut Container) {
-    container.reclaimed_cpu = container.reclaimed_cpu.or(container.cpu.request);
-    container.reclaimed_memory = container.reclaimed_memory.or(container.memory.request);
-    container.cpu = Requirement::default();
-    container.memory = Requirement::default();
-}
-
 fn one_container(
     container: &core::Container,
     init: bool,
@@ -169,12 +141,7 @@ fn one_container(
         (true, _) => RestartPolicy::OnFailure,
         (false, _) => policy,
     };
-    let beside = init && own_policy == RestartPolicy::Always;
-    let kind = match (init, beside) {
-        (true, false) => ContainerKind::Init,
-        (false, _) if container.name == main => ContainerKind::Main,
-        _ => ContainerKind::Sidecar,
-    };
+    let kind = container_kind(init, own_policy == RestartPolicy::Always, container.name == main);
     if container.command.as_ref().is_none_or(Vec::is_empty) {
         problems.push("command is missing: standalone mode runs commands, not images".to_owned());
     }
@@ -184,10 +151,9 @@ fn one_container(
     if argv.iter().chain(env.values()).any(|text| text.contains('\0')) {
         problems.push("command or env holds a NUL".to_owned());
     }
-    let needs = needs(container).map_err(|e| problems.push(e)).ok();
-    let (Some(name), Some(needs), true) = (name, needs, problems.is_empty()) else { return Err(problems) };
-    let Needs { cpu, memory, reclaimed_cpu, reclaimed_memory, hugepages, extended } = needs;
-    let described = Container { name: name.clone(), kind, cpu, memory, reclaimed_cpu, reclaimed_memory, hugepages, extended };
+    let needs = Needs::read(container.resources.as_ref().unwrap_or(&core::ResourceRequirements::default()), &mut problems);
+    let (Some(name), true) = (name, problems.is_empty()) else { return Err(problems) };
+    let described = needs.into_container(name.clone(), kind);
     let run = ContainerRun { name, init, restart: own_policy, argv, env, working_dir: container.working_dir.clone().map(PathBuf::from) };
     Ok((described, run))
 }
@@ -230,42 +196,4 @@ fn environment(container: &core::Container, problems: &mut Vec<String>) -> BTree
         }
     }
     env
-}
-
-/// Requests and limits of one container.
-struct Needs {
-    cpu: Requirement<MilliCpu>,
-    memory: Requirement<Bytes>,
-    reclaimed_cpu: Option<MilliCpu>,
-    reclaimed_memory: Option<Bytes>,
-    hugepages: BTreeMap<PageSize, Bytes>,
-    extended: BTreeMap<ResourceName, ResourceCount>,
-}
-
-fn needs(container: &core::Container) -> Result<Needs, String> {
-    let given = container.resources.clone().unwrap_or_default();
-    let amounts = container_amounts(&given).map_err(|e| match std::error::Error::source(&e) {
-        Some(cause) => format!("{e}: {cause}"),
-        None => e.to_string(),
-    })?;
-    // As the API server defaults it: a limit without a request is the request too.
-    let cpu = Requirement {
-        request: amounts.cpu.effective_request().map(|v| MilliCpu::new(v.get())),
-        limit: amounts.cpu.limit.map(|v| MilliCpu::new(v.get())),
-    };
-    let memory = Requirement {
-        request: amounts.memory.effective_request().map(|v| Bytes::new(v.get())),
-        limit: amounts.memory.limit.map(|v| Bytes::new(v.get())),
-    };
-    let above = |over: bool, what: &str| if over { Err(format!("resources.requests[{what}] is larger than the limit")) } else { Ok(()) };
-    above(cpu.limit.is_some_and(|limit| cpu.request > Some(limit)), "cpu")?;
-    above(memory.limit.is_some_and(|limit| memory.request > Some(limit)), "memory")?;
-    Ok(Needs {
-        cpu,
-        memory,
-        reclaimed_cpu: amounts.reclaimed_cpu.effective_request().map(|v| MilliCpu::new(v.get())),
-        reclaimed_memory: amounts.reclaimed_memory.effective_request().map(|v| Bytes::new(v.get())),
-        hugepages: hugepages::of_container(&given)?,
-        extended: extended(&given)?,
-    })
 }
