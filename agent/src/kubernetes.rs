@@ -5,6 +5,7 @@
 mod ask;
 mod events;
 mod evictions;
+mod links;
 mod pace;
 mod record;
 mod report;
@@ -13,6 +14,7 @@ mod settings;
 pub(crate) use ask::{Answer, ask};
 pub(crate) use events::{EventCounts, EventReason, Events, event_of, event_of_outcome};
 pub(crate) use evictions::Evictions;
+pub(crate) use links::Links;
 pub(crate) use pace::{Clock, backoff, jitter};
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};

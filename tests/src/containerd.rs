@@ -82,8 +82,9 @@ impl Containerd {
     fn spawn(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).expect("a file for its log");
         let errors = log.try_clone().expect("the same file");
-        let child = Command::new("containerd").arg("--config").arg(self.path("config.toml")).stdin(Stdio::null()).stdout(log).stderr(errors);
-        self.child = Some(child.spawn().expect("containerd starts"));
+        let mut command = Command::new("containerd");
+        command.arg("--config").arg(self.path("config.toml")).stdin(Stdio::null()).stdout(log).stderr(errors);
+        self.child = Some(command.spawn().expect("containerd starts"));
         let deadline = Deadline::usual();
         while self.cri().version().is_err() || !self.nri_socket().exists() {
             assert!(deadline.again(), "containerd does not answer:\n{}", self.log_tail());
