@@ -8,6 +8,8 @@ mod evictions;
 mod pace;
 mod record;
 mod report;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod settings;
 
 pub(crate) use ask::{Answer, ask};
