@@ -9,6 +9,8 @@ mod links;
 mod pace;
 mod record;
 mod report;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod settings;
 
 pub(crate) use ask::{Answer, ask};

@@ -71,10 +71,11 @@ fn name(node: &str, note: &EventNote, at: &MicroTime, serial: u64, object: &str)
     }
     let digest: String = digest.finalize().iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
     // Names of other kinds may hold what an Event's may not.
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    let safe: String = object.chars().map(|c| if legal(c) { c } else { '-' }).collect();
-    let ends = |c: char| !c.is_ascii_alphanumeric();
-    let stem = cut(safe.trim_start_matches(ends), LONGEST_NAME - 1 - 2 * DIGEST).trim_end_matches(ends);
+    let legal = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' { c } else { '-' };
+    let safe: String = object.chars().map(legal).collect();
+    let labels: Vec<&str> = safe.split('.').map(|label| label.trim_matches('-')).filter(|label| !label.is_empty()).collect();
+    let stem = labels.join(".");
+    let stem = cut(&stem, LONGEST_NAME - 1 - 2 * DIGEST).trim_end_matches(['-', '.']);
     if stem.is_empty() { format!("{CONTROLLER}.{digest}") } else { format!("{stem}.{digest}") }
 }
 
