@@ -1,6 +1,7 @@
 //! The one event loop: what happened comes in as an [`Event`], and only here is anything done about it.
 
 mod admission;
+mod beside_kubelet;
 mod calls;
 mod choice;
 mod event;
@@ -170,6 +171,7 @@ impl Engine {
             Event::Remote(event) => self.remote_happened(event, now),
             Event::PluginCalled(call) => self.plugin_called(call, now),
             Event::PodsTold(event) => self.pods_told(event, now),
+            Event::KubeletDoes(event) => self.kubelet_does(event, now),
             Event::Evicted(pod, outcome) => self.evicted(pod, &outcome, now),
             Event::RuntimeSays(event) => self.runtime_says(event, now),
             Event::MemoryTakenBack(done) => self.memory_taken_back(*done, now),

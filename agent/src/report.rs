@@ -8,6 +8,7 @@ mod view;
 pub(crate) use explain::explain;
 pub(crate) use view::draw;
 
+use crate::config::Mode;
 use crate::health::PartHealth;
 use crate::runtime::Phase;
 use gleaner_estimator::Estimate;
@@ -24,6 +25,11 @@ pub(crate) struct NodeState {
     pub(crate) at: Timestamp,
     /// The node's name.
     pub(crate) node: String,
+    /// Where pods come from and how containers are changed.
+    pub(crate) mode: Mode,
+    /// The container runtime that asks before it creates containers, while it is connected.
+    #[serde(default)]
+    pub(crate) runtime: Option<String>,
     /// Nothing is written.
     pub(crate) shadow: bool,
     /// The agent is ending its pods.
@@ -129,6 +135,8 @@ impl NodeState {
         Self {
             at,
             node: String::new(),
+            mode: Mode::Standalone,
+            runtime: None,
             shadow: false,
             stopping: false,
             cgroups: String::new(),

@@ -14,6 +14,7 @@ mod error;
 pub mod file;
 pub mod lock;
 pub mod node;
+pub mod offers;
 pub mod process;
 pub mod psi;
 pub mod reclaim;

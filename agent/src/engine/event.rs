@@ -1,4 +1,5 @@
 use super::take_back::TakenBack;
+use crate::kubelet::KubeletEvent;
 use crate::kubernetes::{EvictionOutcome, PodsEvent};
 use crate::qrm::PluginCall;
 use crate::remote::RemoteEvent;
@@ -33,6 +34,8 @@ pub(crate) enum Event {
     PluginCalled(PluginCall),
     /// The API server or the kubelet tells of pods.
     PodsTold(PodsEvent),
+    /// What was learnt of the kubelet.
+    KubeletDoes(KubeletEvent),
     /// What came of an eviction through the API server.
     Evicted(PodUid, EvictionOutcome),
     /// The container runtime tells or asks something.
@@ -56,6 +59,12 @@ impl From<PodsEvent> for Event {
 impl From<(PodUid, EvictionOutcome)> for Event {
     fn from((pod, outcome): (PodUid, EvictionOutcome)) -> Self {
         Self::Evicted(pod, outcome)
+    }
+}
+
+impl From<KubeletEvent> for Event {
+    fn from(event: KubeletEvent) -> Self {
+        Self::KubeletDoes(event)
     }
 }
 

@@ -56,6 +56,8 @@ impl Engine {
         NodeState {
             at: sample.map_or(now, |s| s.at),
             node: self.inventory.hostname.clone(),
+            mode: self.config.mode,
+            runtime: self.stock.as_ref().and_then(|stock| stock.runtime.as_ref()).map(|known| format!("{} {}", known.name, known.version)),
             shadow: self.config.shadow,
             stopping: self.stopping,
             cgroups: match self.layout.mode() {

@@ -2,6 +2,7 @@
 
 use super::table::{filled, known, table};
 use super::{NodeState, PodState};
+use crate::config::Mode;
 use gleaner_model::{Decision, MilliCpu, Reason, Timestamp};
 
 /// Decisions that the page shows.
@@ -40,10 +41,15 @@ fn heading(state: &NodeState, now: Timestamp) -> String {
         (false, true) => ", SHADOW: pods run as kubelet would run them, Gleaner writes nothing",
         (false, false) => "",
     };
+    let way = match (state.mode, &state.runtime) {
+        (Mode::Nri, Some(runtime)) => format!("mode nri, {runtime} asks before it creates containers"),
+        (Mode::Nri, None) => "mode nri, no runtime connected: containers are changed soon after they start".to_owned(),
+        (mode, _) => format!("mode {mode}"),
+    };
     let count = state.cpus.count();
     let usage = known(state.cpu_usage);
     let mut text = format!(
-        "gleaner on {}: {count} CPUs ({}), {} of memory, cgroup {}{mode}\nnode uses {usage} of {count} CPU; state of {} s ago\n",
+        "gleaner on {}: {count} CPUs ({}), {} of memory, cgroup {}{mode}\n{way}\nnode uses {usage} of {count} CPU; state of {} s ago\n",
         state.node,
         state.cpus,
         state.memory.rounded(),

@@ -1,0 +1,55 @@
+//! What the kubelet of a stock node does by itself: it is taken as given.
+
+use super::Engine;
+use crate::kubelet::{Exclusive, KubeletEvent, KubeletPart};
+use gleaner_model::{CpuSet, Reason, Subject, Timestamp};
+use std::collections::BTreeMap;
+
+impl Engine {
+    /// Takes what was learnt of the kubelet.
+    pub(super) fn kubelet_does(&mut self, event: KubeletEvent, now: Timestamp) {
+        match event {
+            KubeletEvent::Exclusive(exclusive) => {
+                self.note(KUBELET, None, now);
+                self.exclusive_cpus(exclusive, now);
+            }
+            KubeletEvent::Absent(KubeletPart::CpuManager) => self.exclusive_cpus(Exclusive::default(), now),
+            KubeletEvent::Problem(_, problem) => self.note(KUBELET, problem, now),
+            KubeletEvent::Config(config) => {
+                self.note(KUBELET, None, now);
+                tracing::info!(
+                    driver = ?config.cgroup_driver,
+                    cpu_manager = config.cpu_manager_policy,
+                    memory_manager = config.memory_manager_policy,
+                    topology_manager = config.topology_manager_policy,
+                    "kubelet's configuration"
+                );
+                if config.memory_qos {
+                    let what = "kubelet's feature gate MemoryQoS is on: it writes memory.high too, and is put right with the next look at all knobs";
+                    self.recorder.record(now, Subject::Node, Reason::Lifecycle { what: what.to_owned() });
+                }
+            }
+            KubeletEvent::Pinned(_) | KubeletEvent::Absent(_) => {}
+        }
+    }
+
+    /// The static CPU manager gives CPUs to containers alone: nobody else is placed on them, and they are never written.
+    fn exclusive_cpus(&mut self, exclusive: Exclusive, now: Timestamp) {
+        let is_static = exclusive.policy == "static";
+        let (qos, runtime_asks) = (&self.config.qos, self.config.mode == crate::config::Mode::Nri);
+        let Some(stock) = &mut self.stock else { return };
+        let pods = exclusive.by_pod.keys().chain(exclusive.whole_pods.keys());
+        let by_pod: BTreeMap<_, CpuSet> = pods.map(|uid| (uid.clone(), exclusive.of_pod(uid))).filter(|(_, cpus)| !cpus.is_empty()).collect();
+        let news = std::mem::replace(&mut stock.static_policy, is_static) != is_static;
+        if stock.set_exclusive(by_pod, qos) || news {
+            self.pods_are_others(now);
+        }
+        if news && is_static {
+            let others = if runtime_asks { "the CPUs of all other containers stay Gleaner's" } else { "without NRI the CPUs of other containers are kubelet's too" };
+            let what = format!("kubelet's static CPU manager is active: CPUs that it gives to containers alone are taken as given, {others}");
+            self.recorder.record(now, Subject::Node, Reason::Lifecycle { what });
+        }
+    }
+}
+
+const KUBELET: &str = "kubelet";
