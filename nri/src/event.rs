@@ -5,7 +5,11 @@ use gleaner_model::{CgroupPath, ContainerName, CpuMax, CpuSet, CpuShares, KnobVa
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
-/// Where an answer goes. A refusal makes the runtime fail what it was about to do, with this text for the pod's owner; kubelet tries again.
+/// Where an answer goes. A refusal makes the runtime fail what it was about to do, with this text for the pod's owner; kubelet tries again. One of
+/// [`Event::Synchronize`] is only logged, since it would cost the connection.
+///
+/// Sending fails when it is too late: the runtime was answered as if there were no opinion, or the connection is gone. A container then has what kubelet
+/// gave it, and is to be written directly.
 pub type Answer<T> = oneshot::Sender<Result<T, String>>;
 
 /// The runtime at the other end, as it tells of itself.
@@ -116,13 +120,14 @@ pub struct Synchronized {
 pub enum Event {
     /// A runtime is at the other end.
     Connected(KnownRuntime),
-    /// The connection is gone or could not be made, and why. It is tried again for ever.
+    /// The connection is gone or could not be made, and why. It is tried again for ever; the same cause is not told twice. What happened in between is in
+    /// the next [`Event::Synchronize`].
     Lost(String),
     /// What exists, and which of it is to be changed.
     Synchronize(Synchronized, Answer<Vec<Update>>),
     /// A pod's sandbox runs; its containers come next.
     PodStarted(Sandbox),
-    /// A sandbox is gone. A pod that lives on gets another.
+    /// A sandbox has stopped or is gone; told at both. A pod that lives on gets another.
     PodGone {
         /// The sandbox.
         sandbox: String,
@@ -144,9 +149,9 @@ pub enum Event {
         /// What it is to have instead, of the fields that are not as asked for.
         answer: Answer<Option<Adjustment>>,
     },
-    /// A container was changed: all of its files were written anew by the runtime.
+    /// A container was changed: all of its files that its specification knows were written anew by the runtime.
     Updated(Sandbox, SeenContainer),
-    /// A container has ended, or was never created.
+    /// A container has ended, or is removed; told at both. It may be one that was never created.
     ContainerGone {
         /// The container.
         container: String,
