@@ -4,8 +4,10 @@
 
 mod record;
 mod report;
+mod reporter;
 mod settings;
 
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
+pub(crate) use reporter::Reporter;
 pub(crate) use settings::{KubernetesSettings, ReportSettings};
