@@ -270,6 +270,7 @@ impl Config {
         if self.qrm.residual_after.get() < Duration::from_secs(1) {
             problems.push(format!("qrm.residualAfter: {} is less than 1s; a pod needs time to get its cgroup", self.qrm.residual_after));
         }
+        problems.extend(self.report.validate().into_iter().map(|p| format!("report.{p}")));
         problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));
         problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
         problems.extend(self.take_back.validate().into_iter().map(|p| format!("takeBack.{p}")));

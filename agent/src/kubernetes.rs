@@ -11,6 +11,7 @@ mod record;
 mod report;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod reporter;
 mod settings;
 
 pub(crate) use ask::{Answer, ask};
@@ -20,4 +21,5 @@ pub(crate) use links::Links;
 pub(crate) use pace::{Clock, backoff, jitter};
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
+pub(crate) use reporter::Reporter;
 pub(crate) use settings::{KubernetesSettings, ReportSettings};

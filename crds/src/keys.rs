@@ -61,6 +61,17 @@ pub mod node {
     pub const OVERCOMMIT_ALLOCATABLE_MEMORY: &str = "katalyst.kubewharf.io/overcommit_allocatable_memory";
 }
 
+/// Taints of a CustomNodeResource. What has [`DOMAIN`](cnr_taint::DOMAIN) as its prefix is written and taken back by the agent alone; the rest
+/// of the key is the name of a condition.
+pub mod cnr_taint {
+    /// Katalyst's prefix of what its agent says of a node.
+    pub const DOMAIN: &str = "node.katalyst.kubewharf.io/";
+    /// Memory is short.
+    pub const MEMORY_PRESSURE: &str = "node.katalyst.kubewharf.io/MemoryPressure";
+    /// CPU is short.
+    pub const CPU_PRESSURE: &str = "node.katalyst.kubewharf.io/CPUPressure";
+}
+
 /// `PluginInfo.type`: what kind of plugin answers on a socket.
 pub mod plugin_type {
     /// A resource plugin; the watcher is a kubelet or its stand-in.

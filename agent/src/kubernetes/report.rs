@@ -69,6 +69,8 @@ pub(crate) struct NodeReport {
     pub(crate) configuration_refused: Option<String>,
     /// Nothing is written to this node's cgroups: nothing is offered to the scheduler either.
     pub(crate) shadow: bool,
+    /// How bound pods are put on NUMA nodes.
+    pub(crate) alignment: gleaner_qrm_plugins::TopologyChoice,
     /// Named facts for the scheduler, such as the cgroup version.
     pub(crate) attributes: BTreeMap<String, String>,
 }

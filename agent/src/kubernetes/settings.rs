@@ -56,7 +56,7 @@ pub(crate) struct ReportSettings {
     pub(crate) threshold: Permille,
     /// The least time between two writes of one object when what is lent falls.
     pub(crate) lower_after: Span,
-    /// The least time between two writes of one object when what is lent rises.
+    /// The least time between two writes of one object when what is lent rises, and how long the rise must have lasted.
     pub(crate) raise_after: Span,
     /// An object is written after this time even if nothing changed; each node adds up to a fifth of it.
     pub(crate) refresh: Span,
@@ -69,6 +69,30 @@ pub(crate) struct ReportSettings {
     /// Whether the Node gets a taint while it is loaded; it holds for all pods that do not tolerate it. The CustomNodeResource gets one for reclaimed
     /// pods in any case.
     pub(crate) node_taint: bool,
+}
+
+impl ReportSettings {
+    /// Everything that is wrong, a line each with the key.
+    pub(crate) fn validate(&self) -> Vec<String> {
+        const SECOND: Span = Span::from_secs(1);
+        const MINUTE: Span = Span::from_secs(60);
+        const DAY: Span = Span::from_secs(24 * 3600);
+        let mut problems = Vec::new();
+        let mut check = |wrong: bool, line: String| problems.extend(wrong.then_some(line));
+        check(
+            self.threshold > Permille::new(500),
+            format!("threshold: {} is above 50%; schedulers would be told next to nothing", self.threshold),
+        );
+        let (lower, raise, refresh) = (self.lower_after, self.raise_after, self.refresh);
+        check(lower < SECOND, format!("lowerAfter: {lower} is less than 1s"));
+        check(raise < lower, format!("raiseAfter: {raise} is less than lowerAfter, {lower}"));
+        check(refresh < MINUTE || refresh > DAY, format!("refresh: {refresh} is not between 1m and 24h"));
+        check(refresh < raise, format!("refresh: {refresh} is less than raiseAfter, {raise}"));
+        let (after, over) = (self.load_after, self.load_over_after);
+        check(after > over, format!("loadOverAfter: {over} is less than loadAfter, {after}"));
+        check(over < SECOND || over > DAY, format!("loadOverAfter: {over} is not between 1s and 24h"));
+        problems
+    }
 }
 
 impl Default for ReportSettings {
@@ -84,6 +108,33 @@ impl Default for ReportSettings {
             load_after: Span::from_secs(10),
             load_over_after: Span::from_secs(120),
             node_taint: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_is_right() {
+        assert_eq!(ReportSettings::default().validate(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_wrong_setting_is_named() {
+        let good = ReportSettings::default;
+        let cases = [
+            (ReportSettings { threshold: Permille::new(501), ..good() }, "threshold:"),
+            (ReportSettings { lower_after: Span::from_secs(0), ..good() }, "lowerAfter:"),
+            (ReportSettings { raise_after: Span::from_secs(5), ..good() }, "raiseAfter:"),
+            (ReportSettings { refresh: Span::from_secs(59), raise_after: Span::from_secs(10), ..good() }, "refresh:"),
+            (ReportSettings { refresh: Span::from_secs(100), ..good() }, "refresh:"),
+            (ReportSettings { load_over_after: Span::from_secs(5), ..good() }, "loadOverAfter:"),
+        ];
+        for (settings, key) in cases {
+            let problems = settings.validate();
+            assert!(problems.len() == 1 && problems.iter().all(|line| line.starts_with(key)), "{key} {problems:?}");
         }
     }
 }
