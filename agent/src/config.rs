@@ -259,6 +259,7 @@ impl Config {
         if self.qrm.residual_after.get() < Duration::from_secs(1) {
             problems.push(format!("qrm.residualAfter: {} is less than 1s; a pod needs time to get its cgroup", self.qrm.residual_after));
         }
+        problems.extend(self.kubernetes.validate().into_iter().map(|p| format!("kubernetes.{p}")));
         problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));
         problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
         problems.extend(self.take_back.validate().into_iter().map(|p| format!("takeBack.{p}")));
@@ -291,6 +292,11 @@ impl Config {
     /// Manifests that were right.
     pub(crate) fn last_good(&self) -> PathBuf {
         self.state_dir.join("manifests.json")
+    }
+
+    /// The cluster's pods, as they were last told of.
+    pub(crate) fn stored_pods(&self) -> PathBuf {
+        self.state_dir.join("pods.json")
     }
 
     /// Output of containers.

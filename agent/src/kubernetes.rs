@@ -2,10 +2,21 @@
 //! event loop; what they learn arrives there as events, and what is to be told is handed to them as values. Nothing in the loop waits for any of it.
 #![allow(dead_code, unused_imports, reason = "wired up piece by piece")]
 
+mod backoff;
+mod client;
+mod fault;
+mod kubelet_pods;
+mod object;
+mod pods;
 mod record;
 mod report;
 mod settings;
+mod stored;
 
+pub(crate) use client::{Connected, connect, connect_kubelet};
+pub(crate) use kubelet_pods::poll_pods;
+pub(crate) use pods::watch_pods;
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
-pub(crate) use settings::{KubernetesSettings, ReportSettings};
+pub(crate) use settings::{KubernetesSettings, PodsFrom, ReportSettings};
+pub(crate) use stored::{PodsFile, load};
