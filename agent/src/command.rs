@@ -8,8 +8,9 @@ pub(crate) use restore::restore;
 
 use crate::cli::{AgentArgs, ExplainArgs, StatusArgs};
 use crate::config::{Config, Mode};
-use crate::engine::{self, Started};
+use crate::engine::{self, Engine, Started};
 use crate::error::AgentError;
+use crate::kubernetes::Cluster;
 use crate::{http, qrm, remote, report};
 use gleaner_host::clock;
 use std::io::Write;
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 
 /// Runs the agent until it is told to stop.
 ///
@@ -34,8 +36,13 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     let (socket, listen, mode) = (config.socket.clone(), config.listen, config.mode);
     let manifests = (mode == Mode::Standalone).then(|| config.standalone.manifests.clone());
     let (folders, remote_settings) = (config.qrm.clone(), config.plugins.clone());
-    let Started { engine, events, sender } = engine::start(config, args.config.config.clone())?;
+    let for_cluster = (mode != Mode::Standalone).then(|| config.clone());
+    let Started { mut engine, events, sender } = engine::start(config, args.config.config.clone())?;
     engine::feed(&sender, manifests)?;
+    let cluster = match &for_cluster {
+        Some(config) => join_cluster(config, &mut engine, &sender).await,
+        None => None,
+    };
     // Behind a kubelet it is the kubelet that asks other plugins.
     let registry = if mode == Mode::Standalone { remote::serve(&remote_settings, sender.clone()) } else { None };
     let servers = qrm::serve(&folders, engine.plugins(), &sender);
@@ -54,6 +61,9 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     }
     let view = args.view.then(|| tokio::spawn(live::follow(sender)));
     let left = engine.run(events).await;
+    if let Some(cluster) = cluster {
+        cluster.stop().await.iter().for_each(|problem| tracing::warn!("{problem}"));
+    }
     qrm::stop(servers).await;
     if let Some(registry) = registry {
         registry.stop().await;
@@ -67,13 +77,33 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
         let _ = std::fs::remove_file(&socket);
     }
     say(&match left.is_empty() {
-        true if keep_pods || mode == Mode::Qrm => {
+        true if keep_pods || mode != Mode::Standalone => {
             "stopped; pods and knobs are left as they are, `gleaner restore` puts them back\n".to_owned()
         }
         true => "stopped; every kernel file is as it was\n".to_owned(),
         false => format!("stopped; not put back:\n{}", left.iter().map(|line| format!("  {line}\n")).collect::<String>()),
     });
     Ok(if left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Starts what talks with the cluster and with the container runtime. Without a cluster the agent knows pods by what the runtime tells, and reports
+/// nothing.
+async fn join_cluster(config: &Config, engine: &mut Engine, sender: &mpsc::Sender<engine::Event>) -> Option<Cluster> {
+    if config.mode == Mode::Nri {
+        let settings =
+            gleaner_nri::Settings { socket: config.nri.socket.clone(), index: config.nri.index.clone(), unified: engine.is_unified() };
+        tokio::spawn(gleaner_nri::serve(settings, sender.clone()));
+    }
+    match Cluster::start(config, engine.hostname(), sender).await {
+        Ok((cluster, links)) => {
+            engine.link(links);
+            Some(cluster)
+        }
+        Err(error) => {
+            let _ = sender.send(engine::Event::PartDoes { part: "cluster".into(), problem: Some(error.to_string()) }).await;
+            None
+        }
+    }
 }
 
 /// Shows the running agent's state.

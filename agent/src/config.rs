@@ -253,6 +253,7 @@ impl Config {
         }
         let paths = [
             ("stateDir", &self.state_dir),
+            ("nri.socket", &self.nri.socket),
             ("socket", &self.socket),
             ("standalone.manifests", &self.standalone.manifests),
             ("qrm.socketDir", &self.qrm.socket_dir),
@@ -270,7 +271,11 @@ impl Config {
         if self.qrm.residual_after.get() < Duration::from_secs(1) {
             problems.push(format!("qrm.residualAfter: {} is less than 1s; a pod needs time to get its cgroup", self.qrm.residual_after));
         }
+        if self.nri.index.len() != 2 || !self.nri.index.bytes().all(|b| b.is_ascii_digit()) {
+            problems.push(format!("nri.index: {:?} is not two digits", self.nri.index));
+        }
         problems.extend(self.report.validate().into_iter().map(|p| format!("report.{p}")));
+        problems.extend(self.kubernetes.validate().into_iter().map(|p| format!("kubernetes.{p}")));
         problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));
         problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
         problems.extend(self.take_back.validate().into_iter().map(|p| format!("takeBack.{p}")));
@@ -303,6 +308,11 @@ impl Config {
     /// Manifests that were right.
     pub(crate) fn last_good(&self) -> PathBuf {
         self.state_dir.join("manifests.json")
+    }
+
+    /// The cluster's pods, as they were last told of.
+    pub(crate) fn stored_pods(&self) -> PathBuf {
+        self.state_dir.join("pods.json")
     }
 
     /// Output of containers.

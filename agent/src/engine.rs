@@ -135,6 +135,16 @@ impl Engine {
         self.qrm.iter().flat_map(|qrm| qrm.plugins.iter()).map(|plugin| of(plugin)).collect()
     }
 
+    /// Whether the runtime may be told of files of cgroup v2.
+    pub(crate) fn is_unified(&self) -> bool {
+        self.layout.mode() == gleaner_host::cgroup::Mode::V2
+    }
+
+    /// The host's name, which the node mostly has too.
+    pub(crate) fn hostname(&self) -> &str {
+        &self.inventory.hostname
+    }
+
     /// From now on the cluster is told.
     pub(crate) fn link(&mut self, links: Links) {
         self.cluster = Some(links);
@@ -249,6 +259,9 @@ impl Engine {
                 self.config.knobs = config.knobs;
                 self.config.take_back = config.take_back;
                 self.config.eviction = config.eviction;
+                if let Some(links) = &self.cluster {
+                    links.qos.send_if_modified(|qos| std::mem::replace(qos, self.config.qos.clone()) != self.config.qos);
+                }
                 (self.settled, self.planned) = (None, None);
                 tracing::info!("configuration read again; what needs a restart is in docs/configuration.md");
                 self.note("configuration", None, now);

@@ -56,6 +56,9 @@ pub(crate) enum AgentError {
     /// The agent knows no such pod, or several.
     #[error("{0}")]
     NoSuchPod(String),
+    /// There is no way to the cluster.
+    #[error("no way to the cluster: {0}")]
+    NoCluster(String),
     /// Kernel files.
     #[error(transparent)]
     Host(#[from] HostError),

@@ -3,23 +3,36 @@
 #![allow(dead_code, unused_imports, reason = "wired up piece by piece")]
 
 mod ask;
+mod backoff;
+mod client;
 mod events;
 mod evictions;
+mod fault;
+mod kubelet_pods;
 mod links;
+mod object;
 mod pace;
+mod pods;
 mod record;
 mod report;
+mod reporter;
 #[cfg(test)]
 pub(crate) mod scripted;
-mod reporter;
 mod settings;
+mod start;
+mod stored;
 
 pub(crate) use ask::{Answer, ask};
+pub(crate) use client::{Connected, connect, connect_kubelet};
 pub(crate) use events::{EventCounts, EventReason, Events, event_of, event_of_outcome};
 pub(crate) use evictions::Evictions;
+pub(crate) use kubelet_pods::poll_pods;
 pub(crate) use links::Links;
 pub(crate) use pace::{Clock, backoff, jitter};
+pub(crate) use pods::watch_pods;
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
 pub(crate) use reporter::Reporter;
-pub(crate) use settings::{KubernetesSettings, ReportSettings};
+pub(crate) use settings::{KubernetesSettings, PodsFrom, ReportSettings};
+pub(crate) use start::Cluster;
+pub(crate) use stored::{PodsFile, load};

@@ -5,16 +5,19 @@ mod provisional;
 
 pub(crate) use exclusive::{give_exclusive, lowered};
 
-use crate::kubernetes::{ApiPhase, ApiPod, PodsEvent};
+use crate::error::AgentError;
+use crate::kubernetes::{self, ApiPhase, ApiPod, PodsEvent, PodsFile};
 use crate::presence::Presence;
-use gleaner_model::{CgroupPath, ContainerName, CpuSet, Pod, PodName, PodUid, QosConfig};
+use gleaner_model::{CgroupPath, ContainerName, CpuSet, Pod, PodName, PodUid, QosConfig, Timestamp};
 use gleaner_nri::{KnownRuntime, Sandbox, SeenContainer, Synchronized};
 use gleaner_qrm_plugins::PodCgroups;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What is known of the pods of this node.
-#[derive(Debug, Default)]
 pub(crate) struct Stock {
+    /// Where what the API server tells is stored.
+    file: PodsFile,
     /// As the API server or the kubelet tells.
     api: BTreeMap<PodUid, ApiPod>,
     /// Told to be gone, or missing in a later list. They hold what they have as long as they have a cgroup: one that was deleted by force runs on.
@@ -42,11 +45,35 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    /// Goes on with the pods that an earlier agent knew.
-    pub(crate) fn resume(&mut self, stored: Vec<ApiPod>, qos: &QosConfig) {
-        self.known |= !stored.is_empty();
-        self.api.extend(stored.into_iter().map(|pod| (pod.pod.uid.clone(), pod)));
-        self.put_together(qos);
+    /// Goes on with the pods that an earlier agent knew, and stores what is told from now on in the same file. Also tells what is wrong with that.
+    pub(crate) fn open(file: PathBuf, qos: &QosConfig) -> (Self, Option<String>) {
+        let (stored, warning) = kubernetes::load(&file);
+        let mut own = Self {
+            file: PodsFile::new(file),
+            known: !stored.is_empty(),
+            api: stored.into_iter().map(|pod| (pod.pod.uid.clone(), pod)).collect(),
+            gone: BTreeSet::new(),
+            sandboxes: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            exclusive: BTreeMap::new(),
+            presence: Presence::default(),
+            runtime: None,
+            lowered: BTreeMap::new(),
+            static_policy: false,
+            pods: BTreeMap::new(),
+            provisional: BTreeSet::new(),
+        };
+        own.put_together(qos);
+        (own, warning)
+    }
+
+    /// Stores what the API server told, when that is due.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(crate) fn save(&mut self, now: Timestamp) -> Result<(), AgentError> {
+        let holds = |pod: &&ApiPod| pod.phase != ApiPhase::Ended;
+        self.file.save(self.api.values().filter(holds), now)
     }
 
     /// Takes what the source of pods tells. True when a pod is another than before, as solvers see it.
@@ -66,6 +93,7 @@ impl Stock {
             PodsEvent::Gone(uid) => drop(self.gone.insert(uid)),
             PodsEvent::Reach(_) => return false,
         }
+        self.file.change();
         self.put_together(qos)
     }
 
@@ -124,6 +152,7 @@ impl Stock {
         for uid in &over {
             self.gone.remove(uid);
             self.api.remove(uid);
+            self.file.change();
         }
         !over.is_empty() && self.put_together(qos)
     }
@@ -136,11 +165,6 @@ impl Stock {
     /// Pods of which only the runtime has told.
     pub(crate) fn provisional(&self) -> &BTreeSet<PodUid> {
         &self.provisional
-    }
-
-    /// What the source of pods told, for the disk.
-    pub(crate) fn records(&self) -> Vec<ApiPod> {
-        self.api.values().filter(|pod| pod.phase != ApiPhase::Ended).cloned().collect()
     }
 
     /// A pod as the API server knows it.

@@ -112,11 +112,8 @@ impl Session {
             runtime: KnownRuntime::default(),
             unified,
         };
-        let who = wire::RegisterPluginRequest {
-            plugin_name: NAME.to_owned(),
-            plugin_idx: index.to_owned(),
-            nri_version: PROTOCOL.to_owned(),
-        };
+        let who =
+            wire::RegisterPluginRequest { plugin_name: NAME.to_owned(), plugin_idx: index.to_owned(), nri_version: PROTOCOL.to_owned() };
         let request = Request {
             service: RUNTIME_SERVICE.to_owned(),
             method: REGISTER.to_owned(),

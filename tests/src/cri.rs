@@ -11,12 +11,12 @@ use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use wire::runtime_service_client::RuntimeServiceClient;
-pub use wire::{LinuxContainerResources, Mount};
 use wire::{
     Capability, ContainerConfig, ContainerId, ContainerMetadata, CreateContainerRequest, ImageSpec, LinuxContainerConfig,
     LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption, PodSandboxConfig,
     PodSandboxId, PodSandboxMetadata, RunPodSandboxRequest, StopContainerRequest, UpdateContainerResourcesRequest, VersionRequest,
 };
+pub use wire::{LinuxContainerResources, Mount};
 
 /// A pod to run. It shares the machine's network, so that none has to be set up.
 #[derive(Debug, Clone, Default)]

@@ -39,14 +39,20 @@ impl Engine {
         let (qos, runtime_asks) = (&self.config.qos, self.config.mode == crate::config::Mode::Nri);
         let Some(stock) = &mut self.stock else { return };
         let pods = exclusive.by_pod.keys().chain(exclusive.whole_pods.keys());
-        let by_pod: BTreeMap<_, CpuSet> = pods.map(|uid| (uid.clone(), exclusive.of_pod(uid))).filter(|(_, cpus)| !cpus.is_empty()).collect();
+        let by_pod: BTreeMap<_, CpuSet> =
+            pods.map(|uid| (uid.clone(), exclusive.of_pod(uid))).filter(|(_, cpus)| !cpus.is_empty()).collect();
         let news = std::mem::replace(&mut stock.static_policy, is_static) != is_static;
         if stock.set_exclusive(by_pod, qos) || news {
             self.pods_are_others(now);
         }
         if news && is_static {
-            let others = if runtime_asks { "the CPUs of all other containers stay Gleaner's" } else { "without NRI the CPUs of other containers are kubelet's too" };
-            let what = format!("kubelet's static CPU manager is active: CPUs that it gives to containers alone are taken as given, {others}");
+            let others = if runtime_asks {
+                "the CPUs of all other containers stay Gleaner's"
+            } else {
+                "without NRI the CPUs of other containers are kubelet's too"
+            };
+            let what =
+                format!("kubelet's static CPU manager is active: CPUs that it gives to containers alone are taken as given, {others}");
             self.recorder.record(now, Subject::Node, Reason::Lifecycle { what });
         }
     }

@@ -53,7 +53,9 @@ impl Engine {
         let what = match outcome {
             EvictionOutcome::Accepted => "its eviction was accepted by the API server".to_owned(),
             EvictionOutcome::Gone => "is gone already".to_owned(),
-            EvictionOutcome::Blocked { cause, again_in } => format!("its eviction is blocked, tried again in {} s: {cause}", again_in.as_secs()),
+            EvictionOutcome::Blocked { cause, again_in } => {
+                format!("its eviction is blocked, tried again in {} s: {cause}", again_in.as_secs())
+            }
             EvictionOutcome::Failed(cause) => format!("cannot be evicted: {cause}"),
         };
         if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {

@@ -60,6 +60,7 @@ impl Engine {
             problems,
             configuration_refused: self.configuration_refused.clone(),
             shadow: self.config.shadow,
+            alignment: self.config.topology.clone(),
             attributes: self.attributes(),
         }
     }

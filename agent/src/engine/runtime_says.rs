@@ -138,7 +138,9 @@ impl Engine {
         let mut cgroups: BTreeMap<PodUid, PodCgroups> = BTreeMap::new();
         for (pod, container) in containers {
             let Some(own) = &container.cgroup else { continue };
-            let (Some(root), Ok(id)) = (pod.cgroup.clone().or_else(|| own.parent()), container.id.parse::<ContainerName>()) else { continue };
+            let (Some(root), Ok(id)) = (pod.cgroup.clone().or_else(|| own.parent()), container.id.parse::<ContainerName>()) else {
+                continue;
+            };
             let of_pod = cgroups.entry(pod.uid.clone()).or_insert_with(|| PodCgroups { pod: root, containers: BTreeMap::new() });
             of_pod.containers.insert(id, own.clone());
         }

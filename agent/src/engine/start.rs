@@ -63,7 +63,11 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
             (None, None)
         }
         Mode::Qrm => (Some(Qrm::open(&config)?), None),
-        Mode::Nri | Mode::Reconcile => (None, Some(Stock::default())),
+        Mode::Nri | Mode::Reconcile => {
+            let (stock, warning) = Stock::open(config.stored_pods(), &config.qos);
+            warning.iter().for_each(|warning| tracing::warn!("{warning}"));
+            (None, Some(stock))
+        }
     };
     let (sender, events) = mpsc::channel(QUEUE);
     let deliver = sender.clone();

@@ -38,6 +38,7 @@ impl Engine {
             self.record_all(happenings, now);
         }
         self.sampler.set_targets(self.targets());
+        self.save_pods(now);
         self.tell_cluster();
         if let Some(sample) = &mut self.sample {
             sample.pods = snapshot.readings;

@@ -24,6 +24,12 @@ impl Engine {
         }
     }
 
+    /// Stores which pods there are, when that is due.
+    pub(super) fn save_pods(&mut self, now: Timestamp) {
+        let Some(saved) = self.stock.as_mut().map(|stock| stock.save(now)) else { return };
+        self.note("records of pods", saved.err().map(|error| error.to_string()), now);
+    }
+
     /// Pods came, went or changed: they are placed, and the kernel is told, soon.
     pub(super) fn pods_are_others(&mut self, now: Timestamp) {
         self.settled = None;

@@ -1,4 +1,5 @@
 use super::{Events, Evictions, NodeReport};
+use gleaner_model::QosConfig;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -6,6 +7,8 @@ use tokio::sync::watch;
 pub(crate) struct Links {
     /// What the node reports; the newest counts.
     pub(crate) report: watch::Sender<Option<Arc<NodeReport>>>,
+    /// How pods are classified, for whoever reads them.
+    pub(crate) qos: watch::Sender<QosConfig>,
     /// Events on objects.
     pub(crate) events: Events,
     /// Evictions.

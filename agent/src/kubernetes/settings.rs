@@ -1,5 +1,6 @@
 use gleaner_model::{Permille, Span};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The section `kubernetes`: how the API server is reached and what comes from where.
@@ -14,10 +15,61 @@ pub(crate) struct KubernetesSettings {
     pub(crate) pods_from: PodsFrom,
     /// The kubelet's own port, for `podsFrom: kubelet` and for its configuration.
     pub(crate) kubelet_url: String,
+    /// Whether the kubelet's certificate is not checked; only for a `kubeletUrl` on the loopback address, where nobody else can answer.
+    pub(crate) kubelet_insecure_tls: bool,
     /// The kubelet's folder, for its checkpoints and where its configuration cannot be asked for.
     pub(crate) kubelet_dir: PathBuf,
     /// Whether configuration objects of the cluster are followed.
     pub(crate) follow_configuration: bool,
+}
+
+impl KubernetesSettings {
+    /// Everything that is wrong, a line each, beginning with the key.
+    pub(crate) fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !self.node_name.is_empty() && !is_node_name(&self.node_name) {
+            problems.push(format!("nodeName: {:?} is not the name of a node (small letters, digits, '-' and '.')", self.node_name));
+        }
+        if !self.kubeconfig.as_os_str().is_empty() && !self.kubeconfig.is_absolute() {
+            problems.push(format!("kubeconfig: {} is not an absolute path", self.kubeconfig.display()));
+        }
+        if !self.kubelet_dir.is_absolute() {
+            problems.push(format!("kubeletDir: {:?} is not an absolute path", self.kubelet_dir.display().to_string()));
+        }
+        match self.kubelet_address() {
+            Err(problem) => problems.push(format!("kubeletUrl: {problem}")),
+            Ok((_, false)) if self.kubelet_insecure_tls => {
+                problems.push(format!("kubeletInsecureTls: is only for a loopback address, not for {}", self.kubelet_url));
+            }
+            Ok(_) => {}
+        }
+        problems
+    }
+
+    /// Where the kubelet's port is, and whether that is on the loopback address.
+    ///
+    /// # Errors
+    /// When it is no URL, or the token would be sent for all to read.
+    pub(super) fn kubelet_address(&self) -> Result<(hyper::Uri, bool), String> {
+        let url: hyper::Uri = self.kubelet_url.parse().map_err(|error| format!("{:?}: {error}", self.kubelet_url))?;
+        let host = url.host().ok_or_else(|| format!("{url} names no host"))?;
+        let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+        let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+        match url.scheme_str() {
+            Some("https") => Ok((url, loopback)),
+            Some("http") if loopback => Ok((url, loopback)),
+            _ => Err(format!("{url} is not https; http is only for the loopback address")),
+        }
+    }
+}
+
+/// Whether the API server could have a node of this name (RFC 1123, as for `metadata.name`). It also becomes part of a selector.
+pub(super) fn is_node_name(name: &str) -> bool {
+    let legal = |part: &str| {
+        let inner = part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        inner && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(legal)
 }
 
 /// Where the pods of this node come from.
@@ -38,6 +90,7 @@ impl Default for KubernetesSettings {
             node_name: String::new(),
             pods_from: PodsFrom::Api,
             kubelet_url: "https://127.0.0.1:10250".to_owned(),
+            kubelet_insecure_tls: false,
             kubelet_dir: PathBuf::from("/var/lib/kubelet"),
             follow_configuration: true,
         }
@@ -95,6 +148,13 @@ impl ReportSettings {
     }
 }
 
+impl ReportSettings {
+    /// Whether anything is told.
+    pub(crate) fn is_on(&self) -> bool {
+        self.node_status || self.custom_node_resource
+    }
+}
+
 impl Default for ReportSettings {
     fn default() -> Self {
         Self {
@@ -135,6 +195,39 @@ mod tests {
         for (settings, key) in cases {
             let problems = settings.validate();
             assert!(problems.len() == 1 && problems.iter().all(|line| line.starts_with(key)), "{key} {problems:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_by_its_key() {
+        let set = |change: fn(&mut KubernetesSettings)| {
+            let mut settings = KubernetesSettings::default();
+            change(&mut settings);
+            settings.validate().join(" | ")
+        };
+        assert_eq!(set(|_| ()), "");
+        assert_eq!(set(|s| s.kubelet_insecure_tls = true), "");
+        assert_eq!(set(|s| s.kubelet_url = "https://[::1]:10250".to_owned()), "");
+        assert_eq!(set(|s| s.kubelet_url = "http://localhost:10255".to_owned()), "");
+        assert_eq!(set(|s| s.node_name = "node-1.example".to_owned()), "");
+        for (found, part) in [
+            (set(|s| s.node_name = "a,metadata.name=b".to_owned()), "nodeName: \"a,metadata.name=b\" is not"),
+            (set(|s| s.node_name = "Node".to_owned()), "nodeName: \"Node\""),
+            (set(|s| s.node_name = "a..b".to_owned()), "nodeName: \"a..b\""),
+            (set(|s| s.kubeconfig = PathBuf::from("config")), "kubeconfig: config is not an absolute path"),
+            (set(|s| s.kubelet_dir = PathBuf::new()), "kubeletDir: \"\" is not an absolute path"),
+            (set(|s| s.kubelet_url = "10250".to_owned()), "kubeletUrl: "),
+            (set(|s| s.kubelet_url = "/pods".to_owned()), "kubeletUrl: /pods names no host"),
+            (set(|s| s.kubelet_url = "http://node:10255".to_owned()), "kubeletUrl: http://node:10255/ is not https"),
+            (
+                set(|s| {
+                    s.kubelet_url = "https://10.0.0.1:10250".to_owned();
+                    s.kubelet_insecure_tls = true;
+                }),
+                "kubeletInsecureTls: is only for a loopback address",
+            ),
+        ] {
+            assert!(found.contains(part), "{part:?} is not in {found:?}");
         }
     }
 }

@@ -8,6 +8,12 @@ use gleaner_model::{
 use gleaner_nri::Resources;
 use std::time::Duration;
 
+fn nothing() -> (Stock, QosConfig) {
+    let (stock, warning) = Stock::open("/nonexistent/pods.json".into(), &QosConfig::default());
+    assert_eq!(warning, None);
+    (stock, QosConfig::default())
+}
+
 fn uid(text: &str) -> PodUid {
     text.parse().unwrap()
 }
@@ -85,7 +91,7 @@ fn live(stock: &Stock) -> Vec<&str> {
 
 #[test]
 fn a_pod_that_was_deleted_by_force_holds_what_it_has_as_long_as_its_cgroup_is_there() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     assert!(stock.told(PodsEvent::Listed(vec![api("a", QosClass::Dedicated, 2000), api("b", QosClass::Shared, 100)]), &qos));
     look(&mut stock, &["a"]);
     stock.told(PodsEvent::Gone(uid("a")), &qos);
@@ -98,7 +104,7 @@ fn a_pod_that_was_deleted_by_force_holds_what_it_has_as_long_as_its_cgroup_is_th
 
 #[test]
 fn a_pod_missing_in_a_later_list_is_gone_and_one_that_ended_holds_nothing() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     stock.told(PodsEvent::Listed(vec![api("a", QosClass::Shared, 1), api("b", QosClass::Shared, 1)]), &qos);
     let ended = ApiPod { phase: ApiPhase::Ended, ..api("b", QosClass::Shared, 1) };
     assert!(stock.told(PodsEvent::Listed(vec![ended]), &qos));
@@ -108,7 +114,7 @@ fn a_pod_missing_in_a_later_list_is_gone_and_one_that_ended_holds_nothing() {
 
 #[test]
 fn what_only_the_runtime_tells_is_placed_by_its_annotations_and_weights() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     stock.see_pod(sandbox("a", &[("katalyst.kubewharf.io/qos_level", "dedicated_cores")]), &qos);
     assert_eq!(live(&stock), Vec::<&str>::new(), "a sandbox alone may be one that is over");
     assert!(stock.see_container(container("a", "c1", 2048), &qos));
@@ -122,7 +128,7 @@ fn what_only_the_runtime_tells_is_placed_by_its_annotations_and_weights() {
 
 #[test]
 fn a_dedicated_pod_whose_request_is_not_known_yet_is_shared() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     stock.see_pod(sandbox("a", &[("katalyst.kubewharf.io/qos_level", "dedicated_cores")]), &qos);
     stock.see_container(container("a", "c1", 2), &qos);
     assert_eq!(stock.pods()[&uid("a")].class(), QosClass::Shared);
@@ -130,7 +136,7 @@ fn a_dedicated_pod_whose_request_is_not_known_yet_is_shared() {
 
 #[test]
 fn the_sandbox_of_a_pod_that_is_over_is_no_pod() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     let seen = Synchronized { pods: vec![sandbox("old", &[]), sandbox("new", &[])], containers: vec![container("new", "c", 1024)] };
     stock.synchronize(&seen, &qos);
     assert_eq!(live(&stock), ["new"]);
@@ -138,7 +144,7 @@ fn the_sandbox_of_a_pod_that_is_over_is_no_pod() {
 
 #[test]
 fn another_sandbox_of_a_living_pod_changes_nothing() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     stock.told(PodsEvent::Listed(vec![api("a", QosClass::Dedicated, 1000)]), &qos);
     stock.see_pod(sandbox("a", &[]), &qos);
     assert!(!stock.sandbox_gone("sandbox-a", &qos), "the pod lives on");
@@ -147,7 +153,7 @@ fn another_sandbox_of_a_living_pod_changes_nothing() {
 
 #[test]
 fn exclusive_cpus_of_the_kubelet_make_a_pod_dedicated_and_are_taken_from_all_others() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     stock.told(PodsEvent::Listed(vec![api("a", QosClass::Shared, 2000), api("b", QosClass::Shared, 100)]), &qos);
     let cpus: CpuSet = "2-3".parse().unwrap();
     assert!(stock.set_exclusive(BTreeMap::from([(uid("a"), cpus.clone())]), &qos));
@@ -172,7 +178,7 @@ fn exclusive_cpus_of_the_kubelet_make_a_pod_dedicated_and_are_taken_from_all_oth
 
 #[test]
 fn containers_of_the_runtime_have_cgroups_before_the_next_look_at_the_kernel() {
-    let (mut stock, qos) = (Stock::default(), QosConfig::default());
+    let (mut stock, qos) = nothing();
     stock.see_pod(sandbox("a", &[]), &qos);
     stock.see_container(container("a", "c1", 1024), &qos);
     let cgroups = stock.cgroups();

@@ -10,7 +10,23 @@ use std::collections::BTreeMap;
 
 /// Texts that are absurd, or nearly right.
 fn text() -> impl Strategy<Value = String> {
-    let part = prop::sample::select(vec!["a", "kubepods", "pod1", "..", ".", "", "-", "--", ".slice", "-.slice", "/", ":", "cri-containerd", "ä", "\0"]);
+    let part = prop::sample::select(vec![
+        "a",
+        "kubepods",
+        "pod1",
+        "..",
+        ".",
+        "",
+        "-",
+        "--",
+        ".slice",
+        "-.slice",
+        "/",
+        ":",
+        "cri-containerd",
+        "ä",
+        "\0",
+    ]);
     prop_oneof![any::<String>(), prop::collection::vec(part, 0..7).prop_map(|parts| parts.concat()), "[0-9,-]{0,8}"]
 }
 
@@ -20,13 +36,15 @@ fn number() -> impl Strategy<Value = i64> {
 
 fn wire_resources() -> impl Strategy<Value = wire::LinuxResources> {
     let numbers = (prop::option::of(any::<u64>()), prop::option::of(number()), prop::option::of(any::<u64>()), prop::option::of(number()));
-    (numbers, text(), text(), prop::collection::btree_map(text(), text(), 0..3)).prop_map(|((shares, quota, period, limit), cpus, mems, unified)| {
-        let unsigned = |value: Option<u64>| value.map(|value| wire::OptionalUInt64 { value });
-        let signed = |value: Option<i64>| value.map(|value| wire::OptionalInt64 { value });
-        let cpu = wire::LinuxCpu { shares: unsigned(shares), quota: signed(quota), period: unsigned(period), cpus, mems };
-        let memory = wire::LinuxMemory { limit: signed(limit), reservation: None, swap: None };
-        wire::LinuxResources { memory: Some(memory), cpu: Some(cpu), hugepage_limits: Vec::new(), unified }
-    })
+    (numbers, text(), text(), prop::collection::btree_map(text(), text(), 0..3)).prop_map(
+        |((shares, quota, period, limit), cpus, mems, unified)| {
+            let unsigned = |value: Option<u64>| value.map(|value| wire::OptionalUInt64 { value });
+            let signed = |value: Option<i64>| value.map(|value| wire::OptionalInt64 { value });
+            let cpu = wire::LinuxCpu { shares: unsigned(shares), quota: signed(quota), period: unsigned(period), cpus, mems };
+            let memory = wire::LinuxMemory { limit: signed(limit), reservation: None, swap: None };
+            wire::LinuxResources { memory: Some(memory), cpu: Some(cpu), hugepage_limits: Vec::new(), unified }
+        },
+    )
 }
 
 fn limit() -> impl Strategy<Value = Limit<Bytes>> {

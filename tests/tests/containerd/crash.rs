@@ -19,7 +19,9 @@ fn assert_apart(machine: &Machine, pods: &[&Running], when: &str) {
 
 #[test]
 fn restarts_of_the_runtime_and_kills_of_the_agent_lose_nothing_and_nothing_overlaps() {
-    let Some(mut machine) = Machine::new("restarts_of_the_runtime_and_kills_of_the_agent_lose_nothing_and_nothing_overlaps") else { return };
+    let Some(mut machine) = Machine::new("restarts_of_the_runtime_and_kills_of_the_agent_lose_nothing_and_nothing_overlaps") else {
+        return;
+    };
     let (a, b) = (machine.run("a", "dedicated_cores", 2), machine.run("b", "dedicated_cores", 1));
     let web = machine.run("web", "shared_cores", 1);
     let kernel = machine.kernel();
