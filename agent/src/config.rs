@@ -310,11 +310,6 @@ impl Config {
         self.state_dir.join("manifests.json")
     }
 
-    /// The cluster's pods, as they were last told of.
-    pub(crate) fn stored_pods(&self) -> PathBuf {
-        self.state_dir.join("pods.json")
-    }
-
     /// Output of containers.
     pub(crate) fn logs(&self) -> PathBuf {
         self.state_dir.join("logs")

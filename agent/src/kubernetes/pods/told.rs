@@ -2,7 +2,7 @@
 
 use super::super::{ApiPod, PodsEvent};
 use gleaner_model::PodUid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
 /// Nobody listens any more.
@@ -24,22 +24,36 @@ impl<E: From<PodsEvent>> Told<E> {
     }
 
     /// All pods there are.
-    pub(in super::super) async fn listed(&mut self, pods: Vec<ApiPod>) -> Result<(), Closed> {
+    pub(in super::super) async fn listed(&mut self, mut pods: Vec<ApiPod>) -> Result<(), Closed> {
+        let ordinary: BTreeSet<PodUid> = pods.iter().filter(|pod| !pod.is_static).map(|pod| pod.pod.uid.clone()).collect();
+        let mut taken = BTreeSet::new();
+        pods.retain(|pod| {
+            let free = !(pod.is_static && ordinary.contains(&pod.pod.uid)) && taken.insert(pod.pod.uid.clone());
+            if !free {
+                pass_over(pod);
+            }
+            free
+        });
         self.known = pods.iter().map(|pod| (pod.api_uid.clone(), pod.pod.uid.clone())).collect();
         self.tell(PodsEvent::Listed(pods)).await
     }
 
     /// One pod as it is now.
     pub(super) async fn changed(&mut self, pod: ApiPod) -> Result<(), Closed> {
+        let other = self.known.iter().any(|(object, uid)| *uid == pod.pod.uid && *object != pod.api_uid);
+        if other {
+            pass_over(&pod);
+            return Ok(());
+        }
         self.known.insert(pod.api_uid.clone(), pod.pod.uid.clone());
         self.tell(PodsEvent::Changed(Box::new(pod))).await
     }
 
-    /// An object is gone. A static pod whose mirror was made anew has another object by now, and is not gone.
+    /// An object is gone.
     pub(super) async fn gone(&mut self, api_uid: &str) -> Result<(), Closed> {
         match self.known.remove(api_uid) {
-            Some(uid) if !self.known.values().any(|other| *other == uid) => self.tell(PodsEvent::Gone(uid)).await,
-            _ => Ok(()),
+            Some(uid) => self.tell(PodsEvent::Gone(uid)).await,
+            None => Ok(()),
         }
     }
 
@@ -62,4 +76,10 @@ impl<E: From<PodsEvent>> Told<E> {
     async fn tell(&self, event: PodsEvent) -> Result<(), Closed> {
         self.sender.send(event.into()).await.map_err(|_| Closed)
     }
+}
+
+/// Whoever may create pods can write the annotations of a mirror, and so claim another pod's cgroup for an object with a class of their choice. So
+/// the object that stood for a pod first goes on doing so.
+fn pass_over(pod: &ApiPod) {
+    tracing::warn!(pod = %pod.pod.name, uid = %pod.pod.uid, "an object is passed over: another one stands for a pod of this uid");
 }

@@ -212,26 +212,30 @@ async fn a_watch_whose_server_fell_silent_is_started_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_static_pod_whose_mirror_is_made_anew_is_not_gone() {
-    let mirror = |uid: &str, version: u64| {
-        let mut pod = pod("proxy", version);
-        pod["metadata"]["uid"] = json!(uid);
-        pod["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "hash", "kubernetes.io/config.hash": "hash"});
+async fn an_object_cannot_claim_to_be_the_mirror_of_another_pod() {
+    let mirror = |object: &str, of: &str, version: u64| {
+        let mut pod = pod(object, version);
+        pod["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": of, "kubernetes.io/config.hash": of});
         pod
     };
+    let listed = [mirror("claim", "uid-db", 1), pod("db", 2), mirror("proxy", "hash", 3), mirror("second", "hash", 4)];
     let mut watching = start(move |_, number| match number {
-        0 => list(&[mirror("one", 1)], 5, ""),
+        0 => list(&listed, 5, ""),
         1 => Answer::Watch(
             vec![
-                (NOW, line("ADDED", mirror("two", 6))),
-                (NOW, line("DELETED", mirror("one", 7))),
-                (NOW, line("DELETED", mirror("two", 8))),
+                (NOW, line("ADDED", mirror("late", "uid-db", 6))),
+                (NOW, line("MODIFIED", mirror("second", "hash", 7))),
+                (NOW, line("DELETED", mirror("late", "uid-db", 8))),
+                (NOW, line("MODIFIED", mirror("proxy", "hash", 9))),
+                (NOW, line("DELETED", mirror("proxy", "hash", 10))),
+                // The kubelet makes it anew.
+                (NOW, line("ADDED", mirror("proxy-2", "hash", 11))),
             ],
             End::Stays,
         ),
         _ => quiet(),
     });
-    watching.expect(&["listed proxy", "reached", "changed proxy", "gone hash"]).await;
+    watching.expect(&["listed db proxy", "reached", "changed proxy", "gone hash", "changed proxy-2"]).await;
 }
 
 #[tokio::test(start_paused = true)]
