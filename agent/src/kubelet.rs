@@ -24,6 +24,17 @@ pub(crate) enum KubeletPart {
     MemoryManager,
 }
 
+/// The name of a part of the agent's health.
+impl std::fmt::Display for KubeletPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Config => "kubelet configuration",
+            Self::CpuManager => "kubelet CPU manager",
+            Self::MemoryManager => "kubelet memory manager",
+        })
+    }
+}
+
 /// What was learnt of the kubelet. Each is told when it changes, not at every look.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum KubeletEvent {

@@ -16,11 +16,9 @@ pub(crate) enum ConfigSource {
 }
 
 /// Who makes the cgroups of pods.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CgroupDriver {
     /// Kubelet and the runtime make folders.
-    #[default]
     Cgroupfs,
     /// They ask systemd for slices and scopes.
     Systemd,
@@ -85,7 +83,7 @@ pub(crate) struct KubeletConfig {
 #[serde(rename_all = "camelCase")]
 struct Written {
     kind: Option<String>,
-    cgroup_driver: Option<CgroupDriver>,
+    cgroup_driver: Option<String>,
     cgroup_root: Option<String>,
     cpu_manager_policy: Option<String>,
     cpu_manager_policy_options: Option<BTreeMap<String, String>>,
@@ -135,7 +133,11 @@ impl KubeletConfig {
         Ok(Self {
             source,
             assumed,
-            cgroup_driver: written.cgroup_driver.unwrap_or_default(),
+            cgroup_driver: match text(written.cgroup_driver, "cgroupfs").as_str() {
+                "cgroupfs" => CgroupDriver::Cgroupfs,
+                "systemd" => CgroupDriver::Systemd,
+                other => return Err(format!("cgroupDriver: {other:?} is neither cgroupfs nor systemd")),
+            },
             cgroup_root: text(written.cgroup_root, "/").parse().map_err(|error| format!("cgroupRoot: {error}"))?,
             cpu_manager_policy: text(written.cpu_manager_policy, "none"),
             cpu_manager_policy_options: written.cpu_manager_policy_options.unwrap_or_default(),

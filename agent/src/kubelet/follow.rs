@@ -6,6 +6,7 @@ use super::file::{Look, Watched};
 use super::news::News;
 use super::{KubeletEvent, KubeletPart};
 use crate::kubernetes::{Clock, ask};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use k8s_openapi::api::core::v1::Node;
 use kube::{Client, Resource};
 use std::path::{Path, PathBuf};
@@ -29,12 +30,14 @@ pub(crate) struct FollowKubelet {
     pub(crate) dir: PathBuf,
 }
 
-/// Follows the kubelet until nobody listens any more: to be spawned. Waits of the disk are no waits of the runtime.
+/// Follows the kubelet until nobody listens any more: to be spawned. Waits of the disk are no waits of the runtime, and a question that is not answered
+/// keeps nobody from looking at the files.
 pub(crate) async fn follow<E: From<KubeletEvent> + Send + 'static>(what: FollowKubelet, tell: mpsc::Sender<E>) {
     let clock = Clock::start();
     let mut files = Files::new(&what.dir);
     let mut news = News::new(&what.node, what.client.is_some());
-    while !tell.is_closed() {
+    let mut questions = FuturesUnordered::new();
+    loop {
         let looked = tokio::task::spawn_blocking(move || {
             let found = files.look();
             (files, found)
@@ -46,17 +49,23 @@ pub(crate) async fn follow<E: From<KubeletEvent> + Send + 'static>(what: FollowK
         for (part, found) in found {
             events.extend(news.found(part, found, clock.now()));
         }
-        if let Some(client) = what.client.as_ref().filter(|_| news.asks(clock.now())) {
-            let answer = configz(client, &what.node).await;
-            news.asked(answer, clock.now());
+        if let Some(client) = what.client.as_ref().filter(|_| questions.is_empty() && news.asks(clock.now())) {
+            questions.push(configz(client, &what.node));
         }
-        events.extend(news.configuration());
-        for event in events {
-            if tell.send(event.into()).await.is_err() {
-                return;
+        let next = clock.instant(clock.now().after(LOOK));
+        loop {
+            events.extend(news.configuration());
+            for event in events.drain(..) {
+                if tell.send(event.into()).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => break,
+                () = tell.closed() => return,
+                Some(answer) = questions.next() => news.asked(answer, clock.now()),
             }
         }
-        tokio::time::sleep(LOOK).await;
     }
 }
 

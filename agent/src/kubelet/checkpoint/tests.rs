@@ -99,7 +99,7 @@ proptest! {
     fn no_damage_panics(at in 0usize..120, byte in any::<char>(), cut in 0usize..120) {
         let text = r#"{"policyName":"static","defaultCpuSet":"0,3-7","entries":{"uid-1":{"a":"1","b":"2"}},"podEntries":{},"checksum":3}"#;
         let damaged: String = text.chars().enumerate().map(|(i, c)| if i == at { byte } else { c }).take(cut.max(at)).collect();
-        for text in [&damaged, &text.replacen(|c: char| c == '1', &byte.to_string(), 1)] {
+        for text in [&damaged, &text.replacen('1', &byte.to_string(), 1)] {
             let _ = Exclusive::parse(text);
             let _ = PinnedMemory::parse(text);
         }

@@ -55,6 +55,8 @@ fn what_a_file_does_not_say_is_kubelets_default_and_named() {
     assert_eq!((config.reserved_system_cpus, config.kube_reserved), (None, Reserved::default()));
     assert!(config.assumed.contains(&"cpuManagerPolicy") && !config.assumed.contains(&"cgroupDriver"), "{:?}", config.assumed);
     assert_eq!(from(json!({})).unwrap().assumed, Vec::<&str>::new(), "an answer is complete");
+    let empty = from(json!({"cgroupDriver": "", "cgroupRoot": "", "reservedSystemCPUs": "", "kubeReserved": null})).unwrap();
+    assert_eq!(empty, from(json!({})).unwrap(), "what is empty says nothing");
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn what_is_wrong_is_one_line_with_its_key() {
         (json!({"evictionHard": {"memory.available": "x%"}}), "evictionHard.memory.available: "),
         (json!({"cgroupRoot": "/a/../b"}), "cgroupRoot: "),
         (json!({"kind": "Pod"}), "is of kind \"Pod\""),
-        (json!({"cgroupDriver": "other"}), "unknown variant"),
+        (json!({"cgroupDriver": "other"}), "cgroupDriver: \"other\" is neither"),
         (json!([]), "is not a mapping"),
     ];
     for (config, start) in table {

@@ -67,3 +67,18 @@ async fn the_task_ends_when_nobody_listens() {
     drop(told);
     timeout(Duration::from_secs(60), task).await.expect("it goes on").unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_question_without_an_answer_keeps_nobody_from_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (client, log) = scripted(|_, _| Reply::Never);
+    let mut told = start(Some(client), dir.path());
+    for part in [KubeletPart::CpuManager, KubeletPart::MemoryManager] {
+        assert_eq!(next(&mut told).await, KubeletEvent::Absent(part));
+    }
+    replace(&dir.path().join("cpu_manager_state"), STATE.as_bytes()).unwrap();
+    let begun = tokio::time::Instant::now();
+    assert!(matches!(next(&mut told).await, KubeletEvent::Exclusive(_)));
+    assert!(begun.elapsed() <= Duration::from_secs(11), "{:?}", begun.elapsed());
+    assert_eq!(shown(&log).len(), 1, "one question at a time");
+}

@@ -67,7 +67,7 @@ fn a_node_in_trouble_is_not_a_load() {
     let mut correlator = Correlator::new("n");
     let written = (0..1000).filter(|n| take(&mut correlator, note(pod(*n), "a"), 0).is_some()).count();
     assert_eq!(written, 60);
-    let later = (0..3600).filter(|s| take(&mut correlator, note(pod(*s as usize), "b"), *s).is_some()).count();
+    let later = (0..3600).zip(0..).filter(|(s, n)| take(&mut correlator, note(pod(*n), "b"), *s).is_some()).count();
     assert_eq!(later, 59, "one a minute after that");
 }
 
@@ -252,6 +252,14 @@ async fn a_write_that_fails_is_tried_a_few_times_then_dropped_and_counted() {
     sleep(Duration::from_secs(1)).await;
     assert_eq!(events.counts().created, 1, "what could not be written is written as a new object");
     assert_eq!(*healths.lock().unwrap(), [Some("down (HTTP 503), 5 tries".to_owned()), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_when_is_not_asked_before() {
+    let (events, log, _) = start(|_, before| if before == 0 { Reply::Text(429, "later", Some(20)) } else { Reply::Json(201, json!({})) });
+    events.tell(note(pod(1), "a"));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(shown(&log), [format!("0 POST {PATH}"), format!("20 POST {PATH}")]);
 }
 
 #[tokio::test(start_paused = true)]
