@@ -305,6 +305,11 @@ impl Config {
         self.state_dir.join("qrm")
     }
 
+    /// Pods that the API server told of.
+    pub(crate) fn stored_pods(&self) -> PathBuf {
+        self.state_dir.join("pods.json")
+    }
+
     /// Manifests that were right.
     pub(crate) fn last_good(&self) -> PathBuf {
         self.state_dir.join("manifests.json")

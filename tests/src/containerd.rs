@@ -35,6 +35,10 @@ impl Containerd {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut own = Self { dir, child: None };
         fs::create_dir(own.path("root")).expect("a folder for containerd");
+        // What a runtime copies into every pod; the virtual machine's root has none of them.
+        for file in ["/etc/resolv.conf", "/etc/hosts"] {
+            fs::OpenOptions::new().create(true).append(true).open(file).expect("a file of the machine");
+        }
         // Its snapshots are overlays, which cannot lie on another overlay.
         run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256m", "tmpfs"]).arg(own.path("root")));
         fs::write(own.path("config.toml"), own.config()).expect("its configuration");
@@ -112,7 +116,7 @@ impl Containerd {
     pub fn log_tail(&self) -> String {
         let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
+        lines[lines.len().saturating_sub(8)..].join("\n")
     }
 
     /// Gives it an image archive.

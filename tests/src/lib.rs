@@ -22,12 +22,14 @@ pub mod kubelet;
 mod node;
 pub mod plugin;
 mod pod;
+mod source;
 mod tree;
 mod wait;
 
 pub use kernel::{Kernel, PodFiles, allowed_cpus, command_name, is_alive};
-pub use node::{Ended, NODE, Node, pod_state, program};
+pub use node::{Ended, Node, pod_state, program};
 pub use pod::Pod;
+pub use source::NODE;
 pub use wait::{Deadline, pause, poll_until, slow};
 
 /// Says why a test is skipped, in the form that is counted.

@@ -2,6 +2,7 @@
 
 use crate::kernel::{Kernel, PodFiles, command_name};
 use crate::pod::Pod;
+use crate::source::Source;
 use crate::tree::Tree;
 use crate::wait::{Deadline, poll_until};
 use crate::{http, skip};
@@ -18,9 +19,6 @@ use tempfile::TempDir;
 /// The configuration of tests: quick to react, and nothing kept back, so that a small machine has something to lend.
 const CONFIG: &str = "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi}\n";
 
-/// The node's name in a cluster.
-pub const NODE: &str = "node-1";
-
 /// A folder and a cgroup of their own, and the agent that works there. Dropping it ends and removes everything.
 #[derive(Debug)]
 pub struct Node {
@@ -28,19 +26,6 @@ pub struct Node {
     dir: TempDir,
     agent: Option<Child>,
     source: Source,
-}
-
-/// Where the agent's pods come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
-    /// The folder of manifests.
-    Manifests,
-    /// An enhanced kubelet.
-    Kubelet,
-    /// A container runtime whose plugins' socket this is, and the API server of a kubeconfig in the node's folder, if there is one.
-    Runtime(PathBuf),
-    /// That API server alone.
-    Cluster,
 }
 
 /// How an agent ended.
@@ -93,14 +78,7 @@ impl Node {
 
     /// The configuration of tests with more keys.
     pub fn configure_more(&self, more: &str) {
-        let path = |name: &str| self.path(name).display().to_string();
-        let cluster = || format!("kubernetes: {{kubeconfig: {}, nodeName: {NODE}, kubeletDir: {}}}\n", path("kubeconfig"), path("kubelet"));
-        let folders = match &self.source {
-            Source::Manifests => String::new(),
-            Source::Kubelet => format!("qrm: {{socketDir: {}, podResourcesDir: {}}}\n", path("plugins"), path("lists")),
-            Source::Runtime(socket) => format!("{}nri: {{socket: {}}}\n", cluster(), socket.display()),
-            Source::Cluster => cluster(),
-        };
+        let folders = self.source.configuration(self.dir.path());
         self.configure(&format!("{CONFIG}{folders}{more}"));
     }
 
@@ -189,12 +167,7 @@ impl Node {
 
     fn agent_command(&self, flags: &[&str]) -> Command {
         let mut command = self.command("agent");
-        match &self.source {
-            Source::Manifests => command.arg("--standalone").arg("--manifests").arg(self.path("manifests")),
-            Source::Kubelet => command.arg("--qrm"),
-            Source::Runtime(_) => command.arg("--nri"),
-            Source::Cluster => command.arg("--reconcile"),
-        };
+        command.args(self.source.flags(self.dir.path()));
         command.args(flags);
         command
     }

@@ -10,7 +10,7 @@ use manifest::{crates, dependencies, entries};
 use source::{Finding, files, is_test_file, names, none, product_lines, root, text, tracked};
 
 /// The layers, the lowest first. A crate may import those of lower layers only.
-const LAYERS: [&[&str]; 5] = [&["model"], &["host", "crds", "estimator"], &["qrm-plugins", "eviction"], &["agent"], &["tests"]];
+const LAYERS: [&[&str]; 5] = [&["model"], &["host", "crds", "estimator"], &["qrm-plugins", "eviction", "nri"], &["agent"], &["tests"]];
 /// Crates without files, clocks, threads and networks. They may use nothing but the crates that follow.
 const PURE: [&str; 3] = ["model", "estimator", "eviction"];
 const PURE_MAY_USE: [&str; 3] = ["serde", "serde_json", "thiserror"];
@@ -27,7 +27,7 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
     ("hwlocality", &["host"]),
     ("procfs", &["host"]),
     ("sysinfo", &["host"]),
-    ("nix", &["host", "agent", "tests"]),
+    ("nix", &["host", "nri", "agent", "tests"]),
     ("k8s-openapi", &["crds", "agent", "tests"]),
     ("kube", &["crds", "agent", "tests"]),
     ("anyhow", &["agent", "tests"]),
