@@ -106,7 +106,8 @@ fn what_is_wrong_is_refused_with_the_parsers_line() {
 
 #[test]
 fn each_rule_of_the_policy_is_broken_by_something_above_and_holds_for_good_pods() {
-    let dedicated = r#"{"full_pcpus_pairing":"true","numa_share":false,"katalyst.kubewharf.io/numa_ids":"0-1, 3","cpu_burst_policy":"static"}"#;
+    let dedicated =
+        r#"{"full_pcpus_pairing":"true","numa_share":false,"katalyst.kubewharf.io/numa_ids":"0-1, 3","cpu_burst_policy":"static"}"#;
     for annotations in [
         of("", "", "", ""),
         of("system_cores", r#"{"cpuset_pool":"reserve"}"#, "", ""),
@@ -162,7 +163,8 @@ fn only_new_annotations_are_looked_at() {
     let meant = |object: &Value, old: Option<&Value>| POLICY.with(|policy| policy.is_meant(object, old));
     assert!(meant(&bad, None) && meant(&bad, Some(&good)) && meant(&bad, Some(&silent)) && meant(&silent, Some(&bad)));
     assert!(!meant(&finalized, Some(&bad)) && !meant(&silent, Some(&silent)));
-    let deployment = |class: &str, replicas: u32| json!({"metadata": {}, "spec": {"replicas": replicas, "template": pod(&of(class, "", "", ""))}});
+    let deployment =
+        |class: &str, replicas: u32| json!({"metadata": {}, "spec": {"replicas": replicas, "template": pod(&of(class, "", "", ""))}});
     assert!(!meant(&deployment("gold", 2), Some(&deployment("gold", 1))) && meant(&deployment("gold", 1), Some(&deployment("good", 1))));
 }
 
@@ -170,7 +172,8 @@ fn enhancement() -> impl Strategy<Value = String> {
     let known = "cpuset_pool|numa_share|(katalyst\\.kubewharf\\.io/)?numa_(ids|number)|full_pcpus_pairing|distribute_evenly_across_numa|\
                  align_by_socket|suppression_tolerance_rate|cpu_burst_(policy|percent|threshold)|numa_(binding|exclusive)|oom_priority|\
                  rss_overuse_threshold|namespace_type|topology_affinity_restricted|[a-z]{1,3}";
-    let word = "true|false| true|dynamic|host_ns|web|reclaim|system-a|-?[0-9]{1,4}|[+]?[0-9]\\.[0-9]{1,4}|0-[0-9]|[ -~]{0,4}|\u{a0}true|1e[0-9]";
+    let word =
+        "true|false| true|dynamic|host_ns|web|reclaim|system-a|-?[0-9]{1,4}|[+]?[0-9]\\.[0-9]{1,4}|0-[0-9]|[ -~]{0,4}|\u{a0}true|1e[0-9]";
     let value = prop_oneof![
         8 => word.prop_map(|word| serde_json::to_string(&word).unwrap()),
         4 => "true|false|0|-?[1-9][0-9]{0,3}|[0-9]\\.[0-9]{1,3}|-0|1e9|1E400",

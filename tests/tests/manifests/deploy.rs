@@ -25,12 +25,9 @@ fn containers(pod: &Value) -> Vec<Value> {
 
 #[test]
 fn each_overlay_runs_the_agent_in_its_mode() {
-    for (overlay, last) in [
-        ("shadow", vec!["--nri", "--shadow"]),
-        ("nri", vec!["--nri"]),
-        ("reconcile", vec!["--reconcile"]),
-        ("qrm", vec!["--qrm"]),
-    ] {
+    for (overlay, last) in
+        [("shadow", vec!["--nri", "--shadow"]), ("nri", vec!["--nri"]), ("reconcile", vec!["--reconcile"]), ("qrm", vec!["--qrm"])]
+    {
         let pod = pod(overlay);
         let mut args = vec!["agent", "--config", "/etc/gleaner/gleaner.yaml"];
         args.extend(last);

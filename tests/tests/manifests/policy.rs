@@ -42,7 +42,10 @@ impl Policy {
         let patch = list("mutations").first().map(|mutation| compile(&mutation["jsonPatch"]["expression"]));
         Self {
             conditions: list("matchConditions").iter().map(|each| compile(&each["expression"])).collect(),
-            variables: list("variables").iter().map(|each| (each["name"].as_str().unwrap().to_owned(), compile(&each["expression"]))).collect(),
+            variables: list("variables")
+                .iter()
+                .map(|each| (each["name"].as_str().unwrap().to_owned(), compile(&each["expression"])))
+                .collect(),
             validations: list("validations")
                 .iter()
                 .map(|each| Validation {

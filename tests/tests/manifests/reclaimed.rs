@@ -60,7 +60,11 @@ fn lent(before: ContainerAmounts) -> ContainerAmounts {
     ContainerAmounts {
         cpu: both(None),
         memory: both(None),
-        reclaimed_cpu: if native_cpu.is_some() { both(before.reclaimed_cpu.effective_request().or(native_cpu)) } else { before.reclaimed_cpu },
+        reclaimed_cpu: if native_cpu.is_some() {
+            both(before.reclaimed_cpu.effective_request().or(native_cpu))
+        } else {
+            before.reclaimed_cpu
+        },
         reclaimed_memory: match native_memory {
             Some(_) => both(before.reclaimed_memory.effective_request().or(native_memory)),
             None => before.reclaimed_memory,
@@ -100,7 +104,9 @@ fn rest(container: &Value) -> Value {
 fn native_amounts_become_lent_ones() {
     let pod = pod(
         "reclaimed_cores",
-        &[json!({"requests": {"cpu": "1500m", "memory": "1Gi", "ephemeral-storage": "1Gi"}, "limits": {"cpu": "2", "nvidia.com/gpu": "1"}})],
+        &[
+            json!({"requests": {"cpu": "1500m", "memory": "1Gi", "ephemeral-storage": "1Gi"}, "limits": {"cpu": "2", "nvidia.com/gpu": "1"}}),
+        ],
         &[json!({"limits": {"cpu": "0.5"}}), json!({}), json!({"requests": {"memory": "1.5Ki"}})],
     );
     check(&pod);
