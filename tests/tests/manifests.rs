@@ -23,6 +23,8 @@ mod files;
 mod image;
 #[path = "manifests/objects.rs"]
 mod objects;
+#[path = "manifests/own_node.rs"]
+mod own_node;
 #[path = "manifests/policy.rs"]
 mod policy;
 #[path = "manifests/reclaimed.rs"]

@@ -61,13 +61,25 @@ impl Policy {
     }
 
     fn context(&self, object: &serde_json::Value, old: Option<&serde_json::Value>) -> Context<'_, '_> {
+        let operation = if old.is_some() { "UPDATE" } else { "CREATE" };
+        self.asked(object, old, &json!({"operation": operation}))
+    }
+
+    fn asked(&self, object: &serde_json::Value, old: Option<&serde_json::Value>, request: &serde_json::Value) -> Context<'_, '_> {
         let mut context = Context::with_env(Arc::clone(&self.env));
         add_quantities(&mut context);
-        let operation = if old.is_some() { "UPDATE" } else { "CREATE" };
         context.add_variable("object", object).unwrap();
         context.add_variable("oldObject", old).unwrap();
-        context.add_variable("request", json!({"operation": operation})).unwrap();
+        context.add_variable("request", request).unwrap();
         context
+    }
+
+    /// Whether the policy takes a request, by the only rule that it has; a request that it does not look at, it takes.
+    pub(crate) fn takes(&self, object: &serde_json::Value, old: Option<&serde_json::Value>, request: &serde_json::Value) -> bool {
+        assert!(self.variables.is_empty() && self.validations.len() == 1, "one rule without variables");
+        let context = self.asked(object, old, request);
+        let mut programs = self.conditions.iter().map(|condition| is_true(condition.execute(&context).unwrap(), "a condition"));
+        !programs.all(|meant| meant) || is_true(self.validations[0].expression.execute(&context).unwrap(), "the rule")
     }
 
     /// Whether the policy looks at the object at all.
