@@ -308,8 +308,6 @@ impl Session {
 }
 
 #[cfg(test)]
-mod fixture;
-#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Texts that are absurd, or nearly right.
-fn text() -> impl Strategy<Value = String> {
+fn text() -> impl Strategy<Value = String> + Clone {
     let part = prop::sample::select(vec!["a", "kubepods", "pod1", "..", ".", "", "-", "--", ".slice", "-.slice", "/", ":", "cri-containerd", "ä", "\0"]);
     prop_oneof![any::<String>(), prop::collection::vec(part, 0..7).prop_map(|parts| parts.concat()), "[0-9,-]{0,8}"]
 }
@@ -18,9 +18,10 @@ fn number() -> impl Strategy<Value = i64> {
     prop_oneof![Just(0), Just(-1), Just(i64::MIN), Just(i64::MAX), any::<i64>(), 0_i64..300_000]
 }
 
-fn wire_resources() -> impl Strategy<Value = wire::LinuxResources> {
+fn wire_resources(ids: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = wire::LinuxResources> {
     let numbers = (prop::option::of(any::<u64>()), prop::option::of(number()), prop::option::of(any::<u64>()), prop::option::of(number()));
-    (numbers, text(), text(), prop::collection::btree_map(text(), text(), 0..3)).prop_map(|((shares, quota, period, limit), cpus, mems, unified)| {
+    let files = prop::collection::btree_map(text(), text(), 0..3);
+    (numbers, ids.clone(), ids, files).prop_map(|((shares, quota, period, limit), cpus, mems, unified)| {
         let unsigned = |value: Option<u64>| value.map(|value| wire::OptionalUInt64 { value });
         let signed = |value: Option<i64>| value.map(|value| wire::OptionalInt64 { value });
         let cpu = wire::LinuxCpu { shares: unsigned(shares), quota: signed(quota), period: unsigned(period), cpus, mems };
@@ -58,7 +59,8 @@ fn adjustment() -> impl Strategy<Value = Adjustment> {
 }
 
 fn has() -> impl Strategy<Value = Resources> {
-    wire_resources().prop_filter_map("amounts that are none", |wire| requested("x", wire).ok())
+    let ids = prop::sample::select(vec!["", "0", "0-3", "2,5-9", " 7 "]).prop_map(str::to_owned);
+    wire_resources(ids).prop_map(|wire| requested("x", wire).unwrap())
 }
 
 fn sent(message: Option<wire::ContainerAdjustment>) -> wire::LinuxResources {
@@ -69,7 +71,7 @@ proptest! {
     #[test]
     fn no_pod_and_no_container_makes_it_panic(
         texts in prop::collection::vec(text(), 9),
-        resources in wire_resources(),
+        resources in wire_resources(text()),
         state: i32,
         labels in prop::collection::btree_map(text(), text(), 0..3),
     ) {
