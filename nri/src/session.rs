@@ -112,11 +112,8 @@ impl Session {
             runtime: KnownRuntime::default(),
             unified,
         };
-        let who = wire::RegisterPluginRequest {
-            plugin_name: NAME.to_owned(),
-            plugin_idx: index.to_owned(),
-            nri_version: PROTOCOL.to_owned(),
-        };
+        let who =
+            wire::RegisterPluginRequest { plugin_name: NAME.to_owned(), plugin_idx: index.to_owned(), nri_version: PROTOCOL.to_owned() };
         let request = Request {
             service: RUNTIME_SERVICE.to_owned(),
             method: REGISTER.to_owned(),
@@ -213,11 +210,6 @@ impl Session {
     /// Whether events come: everything was told and answered in time.
     pub(crate) const fn is_settled(&self) -> bool {
         matches!(self.phase, Phase::Settled)
-    }
-
-    /// Whether it is being told what exists.
-    pub(crate) const fn is_being_told(&self) -> bool {
-        matches!(self.phase, Phase::Parts(_) | Phase::Answering { .. } | Phase::Flushing { .. })
     }
 
     fn respond(&mut self, call: u32, mut response: Response) {

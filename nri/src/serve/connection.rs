@@ -30,7 +30,7 @@ pub(super) enum End {
         cause: String,
         /// Whether [`Event::Connected`] was told.
         was_told: bool,
-        /// Whether it ended while the runtime told what exists.
+        /// Whether the runtime ended it when it was to tell what exists.
         is_cut_off: bool,
         /// How long events could come; `None`: they could not.
         good_for: Option<Duration>,
@@ -102,7 +102,8 @@ impl Connection {
         let cause = over.to_string();
         tracing::debug!("nri: {cause}");
         let good_for = talk.settled.map(|settled| begun.elapsed().saturating_sub(settled));
-        End::Lost { cause, was_told: talk.was_told, is_cut_off: talk.session.is_being_told(), good_for }
+        let is_cut_off = matches!(over, Over::Closed | Over::Io(_)) && talk.was_told && talk.settled.is_none();
+        End::Lost { cause, was_told: talk.was_told, is_cut_off, good_for }
     }
 }
 

@@ -74,9 +74,9 @@ impl Parts {
         let has: BTreeMap<String, Resources> =
             self.seen.containers.iter().map(|container| (container.id.clone(), container.resources.clone())).collect();
         let (answer, question) = question::ask("Synchronize".to_owned(), call, waits, false, move |updates: Vec<Update>| {
-            let sent = updates.iter().filter_map(|update| {
-                Some(translate::update(&update.container, &update.adjustment, has.get(&update.container)?, unified))
-            });
+            let sent = updates
+                .iter()
+                .filter_map(|update| Some(translate::update(&update.container, &update.adjustment, has.get(&update.container)?, unified)));
             let (mut messages, mut left_out) = (Vec::new(), Vec::new());
             for Sent { message, left_out: some } in sent {
                 messages.extend(message);

@@ -81,13 +81,7 @@ pub(super) fn ask<T: Send + 'static>(
 ///
 /// # Errors
 /// A line, when its pod or container cannot be understood.
-pub(super) fn on_event(
-    call: u32,
-    kind: Kind,
-    about: wire::ContainerEvent,
-    waits: Duration,
-    unified: bool,
-) -> Result<Option<Step>, String> {
+pub(super) fn on_event(call: u32, kind: Kind, about: wire::ContainerEvent, waits: Duration, unified: bool) -> Result<Option<Step>, String> {
     let (pod, container) = (about.pod.unwrap_or_default(), about.container.unwrap_or_default());
     let step = match kind {
         Kind::RunPodSandbox => Step::Tell(Event::PodStarted(translate::sandbox(pod).map_err(line)?)),
@@ -131,12 +125,8 @@ pub(super) fn on_update(
 ) -> Result<Option<Step>, String> {
     let (pod, container) = both(request.pod.unwrap_or_default(), request.container.unwrap_or_default())?;
     let wants = translate::requested(&container.id, request.linux_resources.unwrap_or_default()).map_err(line)?;
-    let asked = Asked {
-        id: container.id.clone(),
-        has: container.resources.clone(),
-        wants: wants.clone(),
-        shows_unified: runtime.shows_unified,
-    };
+    let asked =
+        Asked { id: container.id.clone(), has: container.resources.clone(), wants: wants.clone(), shows_unified: runtime.shows_unified };
     let name = format!("UpdateContainer of {} in {}", container.name, pod.name);
     let (answer, question) = ask(name, call, waits, true, move |wanted: Option<_>| {
         let Sent { message, left_out } = translate::replacement(&asked, &wanted.unwrap_or_default(), unified);

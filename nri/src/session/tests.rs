@@ -130,7 +130,6 @@ async fn an_answer_about_what_exists_that_is_late_ends_it() {
     };
     let mut session = configured(&old_runtime());
     let question = ask(&mut session);
-    assert!(session.is_being_told());
     assert_eq!(session.check(ms(1899)), Ok(()));
     assert_eq!(session.check(ms(1900)), Err(Cut::Late(ms(1800))), "nine tenths of the runtime's limit");
     session.answer(question.wait().await);
@@ -227,8 +226,10 @@ async fn a_request_to_change_a_container_is_answered_with_what_it_is_to_have() {
     let mut session = configured(&old_runtime());
     let cpu = wire::LinuxCpu { cpus: "0-7".into(), quota: Some(wire::OptionalInt64 { value: 0 }), ..Default::default() };
     let wants = wire::LinuxResources { cpu: Some(cpu), ..Default::default() };
-    let request = wire::UpdateContainerRequest { pod: Some(pod("s")), container: Some(container("c", "0-3")), linux_resources: Some(wants) };
-    let (Some(Step::Ask(Event::UpdateContainer { wants, answer, .. }, question)), _) = one(&mut session, "UpdateContainer", &request) else {
+    let request =
+        wire::UpdateContainerRequest { pod: Some(pod("s")), container: Some(container("c", "0-3")), linux_resources: Some(wants) };
+    let (Some(Step::Ask(Event::UpdateContainer { wants, answer, .. }, question)), _) = one(&mut session, "UpdateContainer", &request)
+    else {
         panic!("a question")
     };
     assert_eq!((wants.cpus.map(|cpus| cpus.to_string()).as_deref(), wants.cpu_max), (Some("0-7"), None));

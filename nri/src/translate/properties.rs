@@ -10,7 +10,23 @@ use std::collections::BTreeMap;
 
 /// Texts that are absurd, or nearly right.
 fn text() -> impl Strategy<Value = String> + Clone {
-    let part = prop::sample::select(vec!["a", "kubepods", "pod1", "..", ".", "", "-", "--", ".slice", "-.slice", "/", ":", "cri-containerd", "ä", "\0"]);
+    let part = prop::sample::select(vec![
+        "a",
+        "kubepods",
+        "pod1",
+        "..",
+        ".",
+        "",
+        "-",
+        "--",
+        ".slice",
+        "-.slice",
+        "/",
+        ":",
+        "cri-containerd",
+        "ä",
+        "\0",
+    ]);
     prop_oneof![any::<String>(), prop::collection::vec(part, 0..7).prop_map(|parts| parts.concat()), "[0-9,-]{0,8}"]
 }
 

@@ -73,7 +73,8 @@ fn zeros_in_wrappers_are_not_given() {
 
 #[test]
 fn amounts_are_read_and_below_zero_is_no_limit() {
-    let cpu = wire::LinuxCpu { shares: unsigned(512), quota: signed(-1), cpus: "0-3".into(), mems: "1".into(), ..wire::LinuxCpu::default() };
+    let cpu =
+        wire::LinuxCpu { shares: unsigned(512), quota: signed(-1), cpus: "0-3".into(), mems: "1".into(), ..wire::LinuxCpu::default() };
     let memory = wire::LinuxMemory { limit: signed(4096), ..wire::LinuxMemory::default() };
     let wire = wire::LinuxResources { cpu: Some(cpu), memory: Some(memory), ..wire::LinuxResources::default() };
     let expected = Resources {
@@ -106,7 +107,14 @@ fn a_pod_with_an_illegal_name_or_path_is_unknown_with_a_line() {
 #[test]
 fn a_container_runs_when_it_has_a_process() {
     let of = |state: wire::ContainerState, pid| {
-        let one = wire::Container { id: "c".into(), pod_sandbox_id: "s".into(), name: "app".into(), state: state.into(), pid, ..Default::default() };
+        let one = wire::Container {
+            id: "c".into(),
+            pod_sandbox_id: "s".into(),
+            name: "app".into(),
+            state: state.into(),
+            pid,
+            ..Default::default()
+        };
         container(one).unwrap().running
     };
     assert!(!of(wire::ContainerState::ContainerUnknown, 0), "about to be created");
@@ -130,7 +138,8 @@ fn a_creation_carries_what_a_runtime_can_set_and_no_more() {
         KnobValue::OomScoreAdj("900".parse().unwrap()),
         KnobValue::MemoryMigrate(true),
     ];
-    let cpu = wire::LinuxCpu { shares: unsigned(512), quota: signed(50_000), period: unsigned(100_000), cpus: "2-3".into(), mems: "1".into() };
+    let cpu =
+        wire::LinuxCpu { shares: unsigned(512), quota: signed(50_000), period: unsigned(100_000), cpus: "2-3".into(), mems: "1".into() };
     let memory = wire::LinuxMemory { limit: signed(1 << 20), ..Default::default() };
     let files = [("memory.low", "4096"), ("memory.high", "8192")].map(|(file, text)| (file.to_owned(), text.to_owned()));
     let v1 = wire::LinuxResources { cpu: Some(cpu), memory: Some(memory), ..Default::default() };
@@ -150,7 +159,8 @@ fn a_value_that_the_kernel_refuses_is_left_out_with_a_line() {
         KnobValue::MemoryMax(Limit::At(Bytes::ZERO)),
         KnobValue::MemoryMax(Limit::At(Bytes::new(u64::MAX))),
     ] {
-        let Sent { message, left_out } = creation(&wanted(vec![bad.clone(), KnobValue::Shares(CpuShares::new(99))]), &Resources::default(), true);
+        let Sent { message, left_out } =
+            creation(&wanted(vec![bad.clone(), KnobValue::Shares(CpuShares::new(99))]), &Resources::default(), true);
         let cpu = message.unwrap().linux.unwrap().resources.unwrap().cpu.unwrap();
         assert_eq!(cpu, wire::LinuxCpu { shares: unsigned(99), ..Default::default() }, "the rest goes without {bad:?}");
         assert!(left_out.len() == 1 && left_out[0].starts_with(&bad.kind().to_string()), "{left_out:?}");
@@ -159,9 +169,18 @@ fn a_value_that_the_kernel_refuses_is_left_out_with_a_line() {
 
 #[test]
 fn no_limit_over_no_limit_is_no_change() {
-    let knobs = vec![KnobValue::CpuMax(CpuMax::UNLIMITED), KnobValue::MemoryMax(Limit::Max), KnobValue::MemoryHigh(Limit::Max), KnobValue::MemoryLow(Bytes::ZERO)];
+    let knobs = vec![
+        KnobValue::CpuMax(CpuMax::UNLIMITED),
+        KnobValue::MemoryMax(Limit::Max),
+        KnobValue::MemoryHigh(Limit::Max),
+        KnobValue::MemoryLow(Bytes::ZERO),
+    ];
     assert_eq!(creation(&wanted(knobs.clone()), &Resources::default(), true).message, None);
-    let has = Resources { cpu_max: Some(CpuMax::for_limit(gleaner_model::MilliCpu::new(500))), memory: Some(Limit::At(Bytes::new(9))), ..Default::default() };
+    let has = Resources {
+        cpu_max: Some(CpuMax::for_limit(gleaner_model::MilliCpu::new(500))),
+        memory: Some(Limit::At(Bytes::new(9))),
+        ..Default::default()
+    };
     let lifted = sent(knobs, &has, true);
     assert_eq!((lifted.cpu.unwrap().quota, lifted.memory.unwrap().limit), (signed(-1), signed(-1)));
 }

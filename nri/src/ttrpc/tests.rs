@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use prost::Message as _;
 use proptest::prelude::*;
+use prost::Message as _;
 
 fn message(call: u32, kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap();
