@@ -152,6 +152,11 @@ impl Session {
         self.out.as_slices().0
     }
 
+    /// How many bytes are to be sent.
+    pub(crate) fn unsent(&self) -> usize {
+        self.out.len()
+    }
+
     /// The first bytes of [`Session::output`] were sent.
     ///
     /// # Errors

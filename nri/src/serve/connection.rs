@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep_until};
 const QUESTIONS: usize = 64;
 /// Events that nobody took yet. The runtime is not made to wait, so they would grow without end.
 const EVENTS: usize = 256;
+/// Bytes that the runtime did not take yet, above which nothing is read that could add to them.
+const UNSENT: usize = 1 << 20;
 const CHUNK: usize = 64 << 10;
 
 /// How it ended.
@@ -127,7 +129,7 @@ impl Talk {
                 },
                 () = events.closed(), if self.events.is_empty() => Next::Unwanted,
                 () = sleep_until(begun + due.unwrap_or_default()), if due.is_some() => Next::Due,
-                received = reader.read(&mut chunk), if self.questions.len() < QUESTIONS => Next::Received(received),
+                received = reader.read(&mut chunk), if self.may_read() => Next::Received(received),
             };
             if let Err(over) = self.take(next, &chunk, begun.elapsed()) {
                 return over;
@@ -136,6 +138,10 @@ impl Talk {
                 self.settled = Some(begun.elapsed());
             }
         }
+    }
+
+    fn may_read(&self) -> bool {
+        self.questions.len() < QUESTIONS && self.session.unsent() < UNSENT
     }
 
     fn take(&mut self, next: Next, chunk: &[u8], at: Duration) -> Result<(), Over> {
