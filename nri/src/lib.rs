@@ -11,6 +11,8 @@
 //! Entry points: [`serve()`], [`Event`].
 
 mod event;
+#[cfg(test)]
+mod fixture;
 mod gather;
 mod mux;
 mod serve;

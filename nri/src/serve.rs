@@ -24,7 +24,7 @@ pub struct Settings {
     pub unified: bool,
 }
 
-/// After so many connections in a row that end while the runtime tells what exists, this is what the trouble is.
+/// After so many connections in a row that the runtime ends when it is to tell what exists, it is no accident.
 const IN_A_ROW: u32 = 3;
 /// A connection that was whole for this long was a good one: after it the waiting begins anew.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ async fn unless_closed<E>(events: &mpsc::Sender<E>, something: impl Future<Outpu
 #[derive(Debug)]
 struct Keeper {
     backoff: Backoff,
-    /// Connections in a row that ended while the runtime told what exists.
+    /// Connections in a row that the runtime ended when it was to tell what exists.
     cut_off: u32,
     /// The last cause that was told, unless the runtime was there since.
     told: Option<String>,
@@ -91,8 +91,8 @@ impl Keeper {
 
     fn defect(&self, cause: &str) -> String {
         format!(
-            "the connection ended {} times in a row while the runtime told what exists ({cause}); some runtimes cannot tell of more than 4 MiB when \
-             there are few pods: containers are changed after they were created, and the runtime is asked again each {} s",
+            "the runtime ended the connection {} times in a row when it was to tell what exists ({cause}); some cannot tell of more than 4 MiB when \
+             there are few pods. It is asked again each {} s; until then containers are changed after they were created",
             self.cut_off,
             LONGEST.as_secs()
         )

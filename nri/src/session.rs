@@ -152,6 +152,11 @@ impl Session {
         self.out.as_slices().0
     }
 
+    /// How many bytes are to be sent.
+    pub(crate) fn unsent(&self) -> usize {
+        self.out.len()
+    }
+
     /// The first bytes of [`Session::output`] were sent.
     ///
     /// # Errors
@@ -210,11 +215,6 @@ impl Session {
     /// Whether events come: everything was told and answered in time.
     pub(crate) const fn is_settled(&self) -> bool {
         matches!(self.phase, Phase::Settled)
-    }
-
-    /// Whether it is being told what exists.
-    pub(crate) const fn is_being_told(&self) -> bool {
-        matches!(self.phase, Phase::Parts(_) | Phase::Answering { .. } | Phase::Flushing { .. })
     }
 
     fn respond(&mut self, call: u32, mut response: Response) {
@@ -304,8 +304,6 @@ impl Session {
     }
 }
 
-#[cfg(test)]
-mod fixture;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

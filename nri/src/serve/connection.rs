@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep_until};
 const QUESTIONS: usize = 64;
 /// Events that nobody took yet. The runtime is not made to wait, so they would grow without end.
 const EVENTS: usize = 256;
+/// Bytes that the runtime did not take yet, above which nothing is read that could add to them.
+const UNSENT: usize = 1 << 20;
 const CHUNK: usize = 64 << 10;
 
 /// How it ended.
@@ -30,7 +32,7 @@ pub(super) enum End {
         cause: String,
         /// Whether [`Event::Connected`] was told.
         was_told: bool,
-        /// Whether it ended while the runtime told what exists.
+        /// Whether the runtime ended it when it was to tell what exists.
         is_cut_off: bool,
         /// How long events could come; `None`: they could not.
         good_for: Option<Duration>,
@@ -102,7 +104,8 @@ impl Connection {
         let cause = over.to_string();
         tracing::debug!("nri: {cause}");
         let good_for = talk.settled.map(|settled| begun.elapsed().saturating_sub(settled));
-        End::Lost { cause, was_told: talk.was_told, is_cut_off: talk.session.is_being_told(), good_for }
+        let is_cut_off = matches!(over, Over::Closed | Over::Io(_)) && talk.was_told && talk.settled.is_none();
+        End::Lost { cause, was_told: talk.was_told, is_cut_off, good_for }
     }
 }
 
@@ -126,7 +129,7 @@ impl Talk {
                 },
                 () = events.closed(), if self.events.is_empty() => Next::Unwanted,
                 () = sleep_until(begun + due.unwrap_or_default()), if due.is_some() => Next::Due,
-                received = reader.read(&mut chunk), if self.questions.len() < QUESTIONS => Next::Received(received),
+                received = reader.read(&mut chunk), if self.may_read() => Next::Received(received),
             };
             if let Err(over) = self.take(next, &chunk, begun.elapsed()) {
                 return over;
@@ -135,6 +138,10 @@ impl Talk {
                 self.settled = Some(begun.elapsed());
             }
         }
+    }
+
+    fn may_read(&self) -> bool {
+        self.questions.len() < QUESTIONS && self.session.unsent() < UNSENT
     }
 
     fn take(&mut self, next: Next, chunk: &[u8], at: Duration) -> Result<(), Over> {

@@ -9,7 +9,11 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Texts that are absurd, or nearly right.
+<<<<<<< HEAD
 fn text() -> impl Strategy<Value = String> {
+=======
+fn text() -> impl Strategy<Value = String> + Clone {
+>>>>>>> w/a
     let part = prop::sample::select(vec![
         "a",
         "kubepods",
@@ -34,8 +38,9 @@ fn number() -> impl Strategy<Value = i64> {
     prop_oneof![Just(0), Just(-1), Just(i64::MIN), Just(i64::MAX), any::<i64>(), 0_i64..300_000]
 }
 
-fn wire_resources() -> impl Strategy<Value = wire::LinuxResources> {
+fn wire_resources(ids: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = wire::LinuxResources> {
     let numbers = (prop::option::of(any::<u64>()), prop::option::of(number()), prop::option::of(any::<u64>()), prop::option::of(number()));
+<<<<<<< HEAD
     (numbers, text(), text(), prop::collection::btree_map(text(), text(), 0..3)).prop_map(
         |((shares, quota, period, limit), cpus, mems, unified)| {
             let unsigned = |value: Option<u64>| value.map(|value| wire::OptionalUInt64 { value });
@@ -45,6 +50,16 @@ fn wire_resources() -> impl Strategy<Value = wire::LinuxResources> {
             wire::LinuxResources { memory: Some(memory), cpu: Some(cpu), hugepage_limits: Vec::new(), unified }
         },
     )
+=======
+    let files = prop::collection::btree_map(text(), text(), 0..3);
+    (numbers, ids.clone(), ids, files).prop_map(|((shares, quota, period, limit), cpus, mems, unified)| {
+        let unsigned = |value: Option<u64>| value.map(|value| wire::OptionalUInt64 { value });
+        let signed = |value: Option<i64>| value.map(|value| wire::OptionalInt64 { value });
+        let cpu = wire::LinuxCpu { shares: unsigned(shares), quota: signed(quota), period: unsigned(period), cpus, mems };
+        let memory = wire::LinuxMemory { limit: signed(limit), reservation: None, swap: None };
+        wire::LinuxResources { memory: Some(memory), cpu: Some(cpu), hugepage_limits: Vec::new(), unified }
+    })
+>>>>>>> w/a
 }
 
 fn limit() -> impl Strategy<Value = Limit<Bytes>> {
@@ -76,7 +91,8 @@ fn adjustment() -> impl Strategy<Value = Adjustment> {
 }
 
 fn has() -> impl Strategy<Value = Resources> {
-    wire_resources().prop_filter_map("amounts that are none", |wire| requested("x", wire).ok())
+    let ids = prop::sample::select(vec!["", "0", "0-3", "2,5-9", " 7 "]).prop_map(str::to_owned);
+    wire_resources(ids).prop_map(|wire| requested("x", wire).unwrap())
 }
 
 fn sent(message: Option<wire::ContainerAdjustment>) -> wire::LinuxResources {
@@ -87,7 +103,7 @@ proptest! {
     #[test]
     fn no_pod_and_no_container_makes_it_panic(
         texts in prop::collection::vec(text(), 9),
-        resources in wire_resources(),
+        resources in wire_resources(text()),
         state: i32,
         labels in prop::collection::btree_map(text(), text(), 0..3),
     ) {

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! `scripts/e2e` against a stand-in for kubectl: its steps, their order, and what it does when one fails.
 
 use crate::files::root;
@@ -147,4 +144,3 @@ fn an_image_may_have_a_port_a_tag_and_a_digest() {
 fn shell(path: &Path) -> String {
     format!("'{}'", path.display())
 }
->>>>>>> w/h
