@@ -20,6 +20,7 @@ pub mod kubelet;
 mod node;
 pub mod plugin;
 mod pod;
+pub mod runtime;
 mod tree;
 mod wait;
 
