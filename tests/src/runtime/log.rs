@@ -65,10 +65,11 @@ pub enum Entry {
     Note(String),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Inner {
     entries: Vec<Entry>,
     violations: Vec<String>,
+    changes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -78,9 +79,15 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn add(&self, entry: Entry) {
-        self.inner.lock().unwrap().entries.push(entry);
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner.lock().unwrap();
+        inner.changes += 1;
         self.changed.notify_all();
+        change(&mut inner)
+    }
+
+    pub(super) fn add(&self, entry: Entry) {
+        self.change(|inner| inner.entries.push(entry));
     }
 
     pub(super) fn note(&self, text: impl Into<String>) {
@@ -88,8 +95,7 @@ impl Log {
     }
 
     pub(super) fn violation(&self, text: impl Into<String>) {
-        self.inner.lock().unwrap().violations.push(text.into());
-        self.changed.notify_all();
+        self.change(|inner| inner.violations.push(text.into()));
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {
@@ -102,25 +108,21 @@ impl Log {
 
     /// Takes the violations so far away.
     pub(super) fn forgive(&self) -> Vec<String> {
-        std::mem::take(&mut self.inner.lock().unwrap().violations)
+        self.change(|inner| std::mem::take(&mut inner.violations))
     }
 
-    /// Waits until there is an answer.
+    /// Waits until there is an answer. It is looked for without the lock, so that it may ask the runtime too.
     pub(super) fn wait<T>(&self, what: &str, limit: Duration, mut look: impl FnMut(&[Entry], &[String]) -> Option<T>) -> T {
         let until = clock::now().after(limit);
-        let mut inner = self.inner.lock().unwrap();
         loop {
-            if let Some(found) = look(&inner.entries, &inner.violations) {
+            let seen = self.inner.lock().unwrap().clone();
+            if let Some(found) = look(&seen.entries, &seen.violations) {
                 return found;
             }
             let left = until.since(clock::now());
-            if left.is_zero() {
-                let text = format!("still not so after {limit:?}: {what}\n{:#?}", *inner);
-                // A panic under the lock would make every thread fail after this one.
-                drop(inner);
-                panic!("{text}");
-            }
-            inner = self.changed.wait_timeout(inner, left).unwrap().0;
+            assert!(!left.is_zero(), "still not so after {limit:?}: {what}\n{seen:#?}");
+            let inner = self.inner.lock().unwrap();
+            drop(self.changed.wait_timeout_while(inner, left, |inner| inner.changes == seen.changes).unwrap());
         }
     }
 }

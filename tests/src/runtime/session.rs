@@ -3,7 +3,7 @@
 use super::connection::{Connection, Failure, Registering};
 use super::core::Core;
 use super::log::Entry;
-use super::options::Version;
+use super::options::{Mood, Version};
 use super::{synchronize, update};
 use crate::wait::pause;
 use gleaner_crds::nri::{ConfigureRequest, ConfigureResponse};
@@ -17,6 +17,7 @@ use std::time::Duration;
 const ALL_EVENTS: i32 = 0x7ff;
 
 pub(super) fn run(core: &Core, connection: &Arc<Connection>, registering: &Receiver<Registering>) {
+    let mood = *core.mood.lock().unwrap();
     let stream = match registering.recv_timeout(core.limits.registration) {
         Ok(Registering::Accepted { stream }) => stream,
         // Not closed: that is the plugin's to do.
@@ -26,29 +27,28 @@ pub(super) fn run(core: &Core, connection: &Arc<Connection>, registering: &Recei
             return core.close(connection, "plugin registration timed out");
         }
     };
-    let Some(events) = configure(core, connection, stream) else { return };
+    let Some(events) = configure(core, connection, stream, mood) else { return };
     if events & !ALL_EVENTS != 0 {
         core.log.violation(format!("{}: invalid plugin events: {:#x}", connection.label(), events & !ALL_EVENTS));
         return core.close(connection, &format!("invalid plugin events: {:#x}", events & !ALL_EVENTS));
     }
     connection.subscribe(events);
     core.log.add(Entry::Configured { plugin: connection.label(), events });
-    if core.mood.lock().unwrap().never_synchronize {
+    if mood.never_synchronize {
         core.log.note(format!("{} is never synchronized", connection.label()));
         return;
     }
     core.gate.pass();
     let _order = core.synchronizing.lock().unwrap();
     if core.version == Version::V0_6 {
-        join_late(core, connection);
+        join_late(core, connection, mood.ballast);
     } else {
-        join_locked(core, connection);
+        join_locked(core, connection, mood.ballast);
     }
 }
 
 /// Sends Configure and the answer to RegisterPlugin, in either order. Returns the mask of events.
-fn configure(core: &Core, connection: &Connection, stream: u32) -> Option<i32> {
-    let mood = *core.mood.lock().unwrap();
+fn configure(core: &Core, connection: &Connection, stream: u32, mood: Mood) -> Option<i32> {
     if !mood.configure_first {
         connection.answer(stream, Ok(Vec::new()));
     }
@@ -108,9 +108,9 @@ pub(super) fn describe(core: &Core, connection: &Connection, method: &str, failu
 }
 
 /// What exists is told without a lock, so that what is created meanwhile is not in it; after a failure the connection stays and is dead.
-fn join_late(core: &Core, connection: &Arc<Connection>) {
+fn join_late(core: &Core, connection: &Arc<Connection>, ballast: usize) {
     let existing = core.world.lock().unwrap().existing(core.version);
-    let answer = synchronize::send(core, connection, existing);
+    let answer = synchronize::send(core, connection, existing, ballast);
     let mut world = core.world.lock().unwrap();
     match answer {
         Ok(updates) => {
@@ -127,9 +127,9 @@ fn join_late(core: &Core, connection: &Arc<Connection>) {
 }
 
 /// What exists is told under the lock; after a failure the connection is closed.
-fn join_locked(core: &Core, connection: &Arc<Connection>) {
+fn join_locked(core: &Core, connection: &Arc<Connection>, ballast: usize) {
     let mut world = core.world.lock().unwrap();
-    match synchronize::send(core, connection, world.existing(core.version)) {
+    match synchronize::send(core, connection, world.existing(core.version), ballast) {
         Ok(updates) => {
             core.add(connection);
             update::replied(core, &mut world, &updates);

@@ -14,7 +14,7 @@ use prost::Message;
 /// The fewest objects that are still divided.
 const FEWEST: usize = 8;
 
-/// Tells a plugin what exists. Returns the updates that it wants.
+/// Tells a plugin what exists, made so many bytes longer. Returns the updates that it wants.
 ///
 /// # Errors
 /// Why the plugin is not added.
@@ -22,9 +22,10 @@ pub(super) fn send(
     core: &Core,
     connection: &Connection,
     existing: (Vec<PodSandbox>, Vec<Container>),
+    ballast: usize,
 ) -> Result<Vec<ContainerUpdate>, String> {
     let (mut pods, mut containers) = existing;
-    load(&mut pods, &mut containers, core.mood.lock().unwrap().ballast);
+    load(&mut pods, &mut containers, ballast);
     let until = clock::now().after(core.limits.request);
     let answer = parts(core, connection, pods, containers, until);
     let outcome = answer.as_ref().err().map_or("ok", String::as_str).to_owned();
