@@ -67,7 +67,7 @@ impl Owners {
 
 /// Complains of what a plugin asks for in vain, or to the harm of the container.
 pub(super) fn inspect(core: &Core, label: &str, container: &str, resources: &LinuxResources) {
-    let memory = resources.memory.clone().unwrap_or_default();
+    let memory = resources.memory.unwrap_or_default();
     for (name, given) in [("memory.reservation", memory.reservation.is_some()), ("memory.swap", memory.swap.is_some())] {
         if given {
             core.log.violation(format!("{label}: {name} of {container}, which has no effect"));
@@ -85,7 +85,7 @@ pub(super) fn inspect(core: &Core, label: &str, container: &str, resources: &Lin
 /// The fields that are set, in the words of conflicts.
 fn fields(resources: &LinuxResources) -> Vec<String> {
     let cpu = resources.cpu.clone().unwrap_or_default();
-    let memory = resources.memory.clone().unwrap_or_default();
+    let memory = resources.memory.unwrap_or_default();
     let numbers = [
         ("CPU pinning", !cpu.cpus.is_empty()),
         ("memory pinning", !cpu.mems.is_empty()),

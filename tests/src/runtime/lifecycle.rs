@@ -107,7 +107,10 @@ pub(super) fn start_container(core: &Core, id: &str) -> Result<(), String> {
     let sandbox = world.pod(&held.sandbox)?;
     let failed = |why: String| format!("failed to create containerd task: failed to create shim task: OCI runtime create failed: {why}");
     check::start(&held.amounts, &core.machine).map_err(failed)?;
-    world.writer.make(&held.cgroup).and_then(|()| world.writer.write(&held.cgroup, &held.amounts)).map_err(failed)?;
+    if let Err(why) = world.writer.make(&held.cgroup).and_then(|()| world.writer.write(&held.cgroup, &held.amounts)) {
+        world.writer.remove(&held.cgroup)?;
+        return Err(failed(why));
+    }
     held.pid = world.pid();
     let pod = message::pod(core.version, &sandbox);
     let told = notify(core, Event::StartContainer, &Subject::container(pod.clone(), message::container(&held)));

@@ -1,6 +1,7 @@
 //! What a runtime is started with, and what it does wrong on demand.
 
-use super::writer::{NoWriter, Writer};
+use super::writer::{KernelWriter, NoWriter, Writer};
+use crate::Node;
 use std::time::Duration;
 
 /// The protocol's version inside the runtime.
@@ -89,6 +90,14 @@ impl Options {
         self
     }
 
+    /// On a test's node: what tasks of it may use is the machine, and files are written below its cgroup.
+    #[must_use]
+    pub fn on(mut self, node: &Node) -> Self {
+        let (kernel, root) = (node.kernel(), node.root());
+        self.machine = Machine { cpus: kernel.cpus(root).to_string(), mems: kernel.mems(root).to_string() };
+        self.writer(KernelWriter::below(node))
+    }
+
     /// With this writer.
     #[must_use]
     pub fn writer(mut self, writer: impl Writer + 'static) -> Self {
@@ -112,7 +121,7 @@ impl Options {
     }
 }
 
-/// How it treats plugins from now on. All of it is legal or has been seen, but for the last.
+/// How it treats plugins from the next handshake on. A plugin must live with all of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mood {
     /// It sends Configure before it answers RegisterPlugin.

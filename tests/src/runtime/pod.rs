@@ -1,6 +1,7 @@
 //! Pods and containers as the caller of the runtime asks for them.
 
 use super::amounts::Amounts;
+use crate::Node;
 use std::collections::BTreeMap;
 
 /// A pod to run.
@@ -40,6 +41,13 @@ impl PodSpec {
     pub fn systemd(mut self) -> Self {
         self.cgroup_parent = format!("kubepods-burstable-pod{}.slice", self.uid.replace('-', "_"));
         self
+    }
+
+    /// Below a test's node, with the cgroupfs driver.
+    #[must_use]
+    pub fn on(self, node: &Node) -> Self {
+        let parent = format!("{}/burstable/pod{}", node.kubepods(), self.uid);
+        self.below(&parent)
     }
 
     /// With this parent.

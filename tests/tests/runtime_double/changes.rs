@@ -4,10 +4,11 @@ use crate::client::{Plan, Plugin, Reply};
 use crate::{VERSIONS, limit, main, running, runtime, wait_closed, web, with_plugin};
 use gleaner_crds::nri::{
     ContainerAdjustment, ContainerUpdate, CreateContainerResponse, KeyValue, LinuxContainerAdjustment, LinuxContainerUpdate, LinuxCpu,
-    LinuxMemory, LinuxResources, OptionalInt64, UpdateContainerRequest, UpdateContainerResponse,
+    LinuxMemory, LinuxResources, OptionalInt64, UpdateContainerRequest, UpdateContainerResponse, UpdateContainersRequest,
 };
-use gleaner_tests::runtime::{Amounts, ContainerSpec, Options, Version};
+use gleaner_tests::runtime::{Amounts, ContainerSpec, Entry, Options, Version};
 use prost::Message;
+use std::sync::mpsc::channel;
 
 fn cpus(cpus: &str) -> LinuxResources {
     LinuxResources { cpu: Some(LinuxCpu { cpus: cpus.to_owned(), ..Default::default() }), ..Default::default() }
@@ -214,4 +215,47 @@ fn other_containers_are_updated_before_a_new_one_is_created_and_failures_are_onl
     runtime.create_container(&pod, &main()).unwrap();
     assert_eq!(runtime.container(&id).unwrap().resources.cpus, "3");
     runtime.assert_clean();
+}
+
+#[test]
+fn an_unsolicited_update_waits_for_what_the_runtime_does() {
+    let (inside, wait) = channel();
+    let (go, goes) = channel::<()>();
+    let plan = Plan::on("CreateContainer", move |_| {
+        inside.send(()).unwrap();
+        let _ = goes.recv_timeout(limit());
+        Reply::Ok(Vec::new())
+    });
+    let (_dir, runtime, plugin) = with_plugin(Options::of(Version::V0_12), plan);
+    let pod = runtime.run_pod(&web()).unwrap();
+    std::thread::scope(|scope| {
+        let created = scope.spawn(|| runtime.create_container(&pod, &main()).unwrap());
+        wait.recv_timeout(limit()).unwrap();
+        let asked = UpdateContainersRequest { update: vec![update(&"0".repeat(64), cpus("1"))] };
+        plugin.ask(3, "nri.pkg.api.v1alpha1.Runtime", "UpdateContainers", &asked.encode_to_vec());
+        runtime.wait_for("the call arrived", limit(), |log| {
+            let arrived = |entry: &Entry| matches!(entry, Entry::Received { method, .. } if method == "UpdateContainers");
+            log.iter().any(arrived).then_some(())
+        });
+        assert!(plugin.is_unanswered(), "a handler that waits for this waits for itself");
+        go.send(()).unwrap();
+        assert_eq!(created.join().unwrap().by, ["10-fake"]);
+    });
+    assert_eq!(plugin.answer(3), Ok(Vec::new()), "success, although there is no such container");
+}
+
+#[test]
+fn unsolicited_updates_that_fail_are_told_in_one_word_and_the_rest_is_made() {
+    let (_dir, runtime, mut plugin) = with_plugin(Options::of(Version::V0_12), Plan::new());
+    let (pod, good) = running(&runtime);
+    let bad = runtime.run_container(&pod, &main()).unwrap().id;
+    let mut call = |ignore_failure| {
+        let wrong = ContainerUpdate { ignore_failure, ..update(&bad, cpus("99")) };
+        let asked = UpdateContainersRequest { update: vec![wrong, update(&good[..12], cpus("5"))] };
+        plugin.call("UpdateContainers", &asked.encode_to_vec())
+    };
+    assert_eq!(call(false), Err((2, "NRI update of some containers failed".to_owned())));
+    assert_eq!(runtime.container(&good).unwrap().resources.cpus, "5", "the start of an id is enough");
+    assert_eq!(call(true), Ok(Vec::new()));
+    assert_eq!(runtime.container(&bad).unwrap().resources.cpus, "");
 }

@@ -4,7 +4,7 @@ use crate::client::Plan;
 use crate::{runtime, with_plugin};
 use gleaner_host::cgroup::Controller;
 use gleaner_model::CpuSet;
-use gleaner_tests::runtime::{Amounts, ContainerSpec, KernelWriter, Machine, Options, PodSpec};
+use gleaner_tests::runtime::{Amounts, ContainerSpec, KernelWriter, Options, PodSpec};
 use gleaner_tests::{Node, skip};
 
 /// The first CPU that tasks of the node may run on, and all of them.
@@ -14,14 +14,8 @@ fn cpus(node: &Node) -> (String, CpuSet) {
     (first, all)
 }
 
-fn options(node: &Node) -> Options {
-    let (_, all) = cpus(node);
-    let machine = Machine { cpus: all.to_string(), mems: node.kernel().mems(node.root()).to_string() };
-    Options { machine, ..Options::default() }.writer(KernelWriter::below(node))
-}
-
 fn pod(node: &Node) -> PodSpec {
-    PodSpec::new("web", "u1").below(&format!("{}/kubepods/burstable/podu1", node.root()))
+    PodSpec::new("web", "u1").on(node)
 }
 
 #[test]
@@ -32,7 +26,7 @@ fn a_direct_write_survives_until_an_update_when_the_specification_has_the_file()
     if all.count() < 2 {
         return skip(test, "needs 2 CPUs");
     }
-    let (_dir, runtime, _plugin) = with_plugin(options(&node), Plan::new());
+    let (_dir, runtime, _plugin) = with_plugin(Options::default().on(&node), Plan::new());
     let pod = runtime.run_pod(&pod(&node)).unwrap();
     let spec = ContainerSpec::new("main", Amounts::cpu(500, 0).memory(64 << 20).cpus(&all.to_string()));
     let created = runtime.run_container(&pod, &spec).unwrap();
@@ -55,7 +49,7 @@ fn a_direct_write_survives_until_an_update_when_the_specification_has_the_file()
 fn a_direct_write_survives_an_update_when_the_specification_lacks_the_file() {
     let Some(node) = Node::new("a_direct_write_survives_an_update_when_the_specification_lacks_the_file") else { return };
     let (one, _) = cpus(&node);
-    let (_dir, runtime) = runtime(options(&node));
+    let (_dir, runtime) = runtime(Options::default().on(&node));
     let pod = runtime.run_pod(&pod(&node)).unwrap();
     let created = runtime.run_container(&pod, &ContainerSpec::new("main", Amounts::cpu(500, 0))).unwrap();
     node.write(Controller::Cpuset, &created.cgroup, "cpuset.cpus", &one).unwrap();
@@ -66,7 +60,7 @@ fn a_direct_write_survives_an_update_when_the_specification_lacks_the_file() {
 #[test]
 fn paths_of_the_systemd_driver_are_made_below_the_node() {
     let Some(node) = Node::new("paths_of_the_systemd_driver_are_made_below_the_node") else { return };
-    let (_dir, runtime) = runtime(options(&node));
+    let (_dir, runtime) = runtime(Options::default().on(&node));
     let pod = runtime.run_pod(&PodSpec::new("web", "u1").systemd()).unwrap();
     let created = runtime.run_container(&pod, &ContainerSpec::new("main", Amounts::cpu(500, 0))).unwrap();
     let place = KernelWriter::below(&node).place(&created.cgroup);

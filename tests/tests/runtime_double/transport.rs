@@ -30,7 +30,7 @@ fn the_folder_of_the_socket_is_the_owners_alone() {
 
 #[test]
 fn a_frame_with_header_and_body_of_4096_bytes_is_read_and_one_more_byte_is_the_end_of_the_stream() {
-    let (_dir, runtime) = runtime(Options::default());
+    let (_dir, runtime) = runtime(Options::default().limits(1500, 2000));
     let good = Plugin::connect(&runtime.socket(), Plan::new()).unwrap();
     good.send(&frame(2, &register(1, 4096)));
     assert_eq!(good.answer(1), Ok(Vec::new()));
