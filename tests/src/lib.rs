@@ -23,6 +23,7 @@ mod node;
 pub mod plugin;
 mod pod;
 mod source;
+pub mod runtime;
 mod tree;
 mod wait;
 
