@@ -138,6 +138,12 @@ impl ApiServer {
         self.core.change(|state| state.store.compact());
     }
 
+    /// Whether a watch from a version that is gone is answered with the status 410. Otherwise it begins with an event that says so and ends, as
+    /// real servers do it; the other is allowed, and what is between client and server may do it.
+    pub fn gone_by_status(&self, by_status: bool) {
+        self.core.change(|state| state.gone_by_status = by_status);
+    }
+
     /// Makes all watches do this that run now.
     pub fn push(&self, push: Push) {
         self.command(push, None);

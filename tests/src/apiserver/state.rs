@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) grace: Grace,
     /// The kubelet's configuration by node.
     pub(super) configz: BTreeMap<String, Value>,
+    /// Whether a watch from a version that is gone is refused, or begins and ends with an event.
+    pub(super) gone_by_status: bool,
     /// What was said to watches, with the number of the last one.
     pub(super) commands: Vec<Command>,
     /// Pods that end by themselves: after how long, where, uid.
@@ -87,6 +89,7 @@ impl State {
             budgets: BTreeMap::new(),
             grace: Grace::default(),
             configz: BTreeMap::new(),
+            gone_by_status: false,
             commands: Vec::new(),
             ending: Vec::new(),
         }

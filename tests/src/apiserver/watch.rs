@@ -83,7 +83,8 @@ pub(super) fn open(core: &Arc<Core>, state: &State, call: &Call, fault: Option<E
     }
     let from = query.number("resourceVersion")?.unwrap_or(0);
     let known = from > 0 && !initial;
-    if known && from < state.store.compacted() {
+    let gone = known && from < state.store.compacted();
+    if gone && state.gone_by_status {
         return Err(Failure::expired(format!("too old resource version: {from} ({})", state.store.compacted())));
     }
     let time = query.number("timeoutSeconds")?.map_or(LONGEST, Duration::from_secs);
@@ -106,7 +107,7 @@ pub(super) fn open(core: &Arc<Core>, state: &State, call: &Call, fault: Option<E
     if !known {
         watch.present(state, initial);
     }
-    if watch.fault == Some(Effect::Gone) {
+    if gone || watch.fault == Some(Effect::Gone) {
         watch.gone();
     }
     Ok(Body::from_stream(stream::unfold(watch, Watch::next)))
