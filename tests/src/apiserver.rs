@@ -5,6 +5,7 @@
 //! same server.
 
 mod about;
+mod access;
 mod check;
 mod delete;
 mod event;
@@ -18,6 +19,7 @@ mod quantity;
 mod query;
 mod read;
 mod resource;
+mod schema;
 mod seen;
 mod selector;
 mod serve;
@@ -46,6 +48,10 @@ use self::service::Core;
 use self::state::State;
 use self::store::Key;
 use self::watch::Command;
+use gleaner_crds::cnr::CustomNodeResource;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,10 +70,12 @@ impl Default for ApiServer {
 }
 
 impl ApiServer {
-    /// A server with Katalyst's definitions.
+    /// A server with Katalyst's definitions. Of CustomNodeResources it has the schema, which drops and refuses fields.
     #[must_use]
     pub fn new() -> Self {
-        Self { core: Arc::new(Core::new(State::new(BUILT_IN.into_iter().chain(KATALYST)))) }
+        let server = Self { core: Arc::new(Core::new(State::new(BUILT_IN.into_iter().chain(KATALYST)))) };
+        server.define_as(CNRS, &CustomNodeResource::crd());
+        server
     }
 
     /// A server as it comes, without any definition.
@@ -88,9 +96,27 @@ impl ApiServer {
         Served::start(self.clone())
     }
 
-    /// Installs a definition.
+    /// Installs a definition that takes everything.
     pub fn define(&self, resource: Resource) {
         self.core.change(|state| state.defined.insert(resource));
+    }
+
+    /// Installs a definition with its schema.
+    ///
+    /// # Panics
+    /// When the definition has no schema for the version of the resource.
+    pub fn define_as(&self, resource: Resource, definition: &CustomResourceDefinition) {
+        let version = definition
+            .spec
+            .versions
+            .iter()
+            .find(|version| version.name == resource.version && definition.spec.names.plural == resource.plural);
+        let schema = version.and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
+        let schema = schema.map(|schema| Arc::new(serde_json::to_value(schema).unwrap()));
+        self.core.change(|state| {
+            state.defined.insert(resource);
+            state.schemas.insert(resource, schema.unwrap_or_else(|| panic!("no schema of {resource}")));
+        });
     }
 
     /// Removes a definition, and all objects of it.
@@ -99,18 +125,25 @@ impl ApiServer {
             for (key, _) in state.store.at(state.store.version(), &resource, None) {
                 state.store.remove(&key);
             }
+            state.schemas.remove(&resource);
             state.defined.remove(&resource);
         });
     }
 
+    /// Allows what a role allows, and nothing else.
+    pub fn role(&self, role: &ClusterRole) {
+        let rules = role.rules.clone().unwrap_or_default();
+        self.core.change(|state| state.access.rules = Some(rules));
+    }
+
     /// Forbids a verb of a resource, such as `patch` of `nodes/status`; `*` is any.
     pub fn deny(&self, verb: &str, resource: &str) {
-        self.core.change(|state| state.denied.insert((verb.to_owned(), resource.to_owned())));
+        self.core.change(|state| state.access.denied.insert((verb.to_owned(), resource.to_owned())));
     }
 
     /// Takes back what [`ApiServer::deny`] forbade.
     pub fn allow(&self, verb: &str, resource: &str) {
-        self.core.change(|state| state.denied.remove(&(verb.to_owned(), resource.to_owned())));
+        self.core.change(|state| state.access.denied.remove(&(verb.to_owned(), resource.to_owned())));
     }
 
     /// Makes something go wrong. Of several rules for a request the first one holds.

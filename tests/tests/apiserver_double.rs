@@ -20,7 +20,7 @@ mod tls;
 #[path = "apiserver_double/watches.rs"]
 mod watches;
 
-use gleaner_tests::apiserver::{ApiServer, PodBuilder};
+use gleaner_tests::apiserver::{ApiServer, CNRS, PodBuilder, Resource};
 use hyper::Request;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, DynamicObject};
@@ -38,8 +38,13 @@ fn pods(server: &ApiServer, namespace: &str) -> Api<Pod> {
 
 /// CustomNodeResources as they come over the wire.
 fn cnrs(server: &ApiServer) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("node.katalyst.kubewharf.io", "v1alpha1", "CustomNodeResource");
-    Api::all_with(server.client(), &ApiResource::from_gvk(&kind))
+    of_cluster(server, CNRS)
+}
+
+/// Objects of the cluster as they come over the wire.
+fn of_cluster(server: &ApiServer, resource: Resource) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk(resource.group, resource.version, resource.kind);
+    Api::all_with(server.client(), &ApiResource::from_gvk_with_plural(&kind, resource.plural))
 }
 
 /// A pod on the node `n1`.

@@ -4,6 +4,7 @@ use super::event;
 use super::failure::Failure;
 use super::quantity;
 use super::resource::{EVENTS, EVENTS_V1, LEASES, NODES, PODS, Resource};
+use super::schema::{prune, validate};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use k8s_openapi::api::events::v1 as events;
@@ -13,7 +14,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// An object as it is kept, and fields that were sent and are not.
-pub(super) fn checked(resource: &Resource, old: Option<&Value>, mut new: Value) -> Result<(Value, Vec<String>), Failure> {
+pub(super) fn checked(
+    resource: &Resource,
+    schema: Option<&Value>,
+    old: Option<&Value>,
+    mut new: Value,
+) -> Result<(Value, Vec<String>), Failure> {
     let name = new["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     quantity::normalise(resource, &mut new).map_err(|(field, text)| {
         Failure::bad(format!("{} in version {:?} cannot be handled: {field}: {text:?} is no quantity", resource.kind, resource.version))
@@ -27,10 +33,15 @@ pub(super) fn checked(resource: &Resource, old: Option<&Value>, mut new: Value) 
         LEASES => typed::<Lease>(new),
         _ => Ok(new),
     };
-    let kept = typed.map_err(|e| Failure::bad(format!("{} in version {:?} cannot be handled: {e}", resource.kind, resource.version)))?;
+    let mut kept =
+        typed.map_err(|e| Failure::bad(format!("{} in version {:?} cannot be handled: {e}", resource.kind, resource.version)))?;
     let mut lost = Vec::new();
     missing(&sent, &kept, "", &mut lost);
     let invalid = |(field, why): (String, String)| Failure::invalid(resource, &name, &field, &why);
+    if let Some(schema) = schema {
+        prune(schema, &mut kept, "", &mut lost);
+        validate(schema, &kept, "").map_err(invalid)?;
+    }
     metadata(resource, &kept).map_err(invalid)?;
     match *resource {
         NODES => node(&kept).map_err(invalid)?,

@@ -1,8 +1,6 @@
 //! The server behind TLS on the loopback, for other processes.
 
 use super::ApiServer;
-use super::failure::Failure;
-use super::service::refusal;
 use super::tls::Certificates;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -14,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -24,6 +22,9 @@ use tower::Service;
 
 const TOKEN: &str = "a-token-for-tests";
 
+/// The token that is taken.
+type Token = Arc<Mutex<String>>;
+
 /// Whether somebody listens; the sender hears when it is so.
 type Order = (bool, mpsc::Sender<()>);
 
@@ -32,6 +33,7 @@ type Order = (bool, mpsc::Sender<()>);
 pub struct Served {
     address: SocketAddr,
     ca: String,
+    token: Token,
     orders: Option<UnboundedSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -42,17 +44,19 @@ impl Served {
         let (acceptor, ca) = (certificates.acceptor(), certificates.ca);
         let (orders, ordered) = unbounded_channel();
         let (tell, told) = mpsc::channel();
+        let token = Token::new(Mutex::new(TOKEN.to_owned()));
+        let taken = Arc::clone(&token);
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                run(server, acceptor, listener, ordered).await;
+                run(server, acceptor, taken, listener, ordered).await;
             });
         };
         let thread = thread::Builder::new().name("apiserver".to_owned()).spawn(run).expect("a thread");
         let address = told.recv().expect("the server listens");
-        Self { address, ca, orders: Some(orders), thread: Some(thread) }
+        Self { address, ca, token, orders: Some(orders), thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -74,9 +78,20 @@ impl Served {
     }
 
     /// The token that the server takes.
+    ///
+    /// # Panics
+    /// When a thread of the server panicked.
     #[must_use]
-    pub fn token(&self) -> &'static str {
-        TOKEN
+    pub fn token(&self) -> String {
+        self.token.lock().unwrap().clone()
+    }
+
+    /// Takes another token from now on, and no other.
+    ///
+    /// # Panics
+    /// When a thread of the server panicked.
+    pub fn rotate(&self, token: &str) {
+        *self.token.lock().unwrap() = token.to_owned();
     }
 
     /// Writes a kubeconfig.
@@ -84,18 +99,18 @@ impl Served {
     /// # Panics
     /// When it cannot be written.
     pub fn kubeconfig(&self, path: &Path) {
-        self.kubeconfig_with(path, TOKEN);
+        self.kubeconfig_with(path, &format!("token: {:?}", self.token()));
     }
 
-    /// Writes a kubeconfig with another token.
+    /// Writes a kubeconfig whose user is this line of YAML, such as `tokenFile: "/path"`.
     ///
     /// # Panics
     /// When it cannot be written.
-    pub fn kubeconfig_with(&self, path: &Path, token: &str) {
+    pub fn kubeconfig_with(&self, path: &Path, user: &str) {
         let ca = serde_json::to_string(&k8s_openapi::ByteString(self.ca.clone().into_bytes())).unwrap();
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: test\nclusters:\n- name: test\n  cluster:\n    server: {}\n    \
-             certificate-authority-data: {ca}\nusers:\n- name: test\n  user:\n    token: {token:?}\ncontexts:\n- name: test\n  context:\n    \
+             certificate-authority-data: {ca}\nusers:\n- name: test\n  user:\n    {user}\ncontexts:\n- name: test\n  context:\n    \
              cluster: test\n    user: test\n",
             self.url()
         );
@@ -134,7 +149,7 @@ impl Drop for Served {
     }
 }
 
-async fn run(server: ApiServer, acceptor: TlsAcceptor, listener: TcpListener, mut orders: UnboundedReceiver<Order>) {
+async fn run(server: ApiServer, acceptor: TlsAcceptor, token: Token, listener: TcpListener, mut orders: UnboundedReceiver<Order>) {
     let address = listener.local_addr().unwrap();
     let (mut listener, mut connections) = (Some(listener), JoinSet::new());
     loop {
@@ -152,7 +167,7 @@ async fn run(server: ApiServer, acceptor: TlsAcceptor, listener: TcpListener, mu
             }
             accepted = accept(listener.as_ref()) => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(connection(server.clone(), acceptor.clone(), stream));
+                    connections.spawn(connection(server.clone(), acceptor.clone(), Arc::clone(&token), stream));
                 }
             }
             // The set keeps what has ended until it is asked.
@@ -168,18 +183,18 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
     }
 }
 
-async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream) {
+async fn connection(server: ApiServer, acceptor: TlsAcceptor, token: Token, stream: TcpStream) {
     // Whoever does not trust the certificate ends here.
     let Ok(stream) = acceptor.accept(stream).await else { return };
-    let service = service_fn(move |request: Request<Incoming>| admit(server.clone(), request));
+    let service = service_fn(move |request: Request<Incoming>| admit(server.clone(), token.lock().unwrap().clone(), request));
     // How a connection ends is the client's matter, or the test's.
     let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn admit(mut server: ApiServer, request: Request<Incoming>) -> io::Result<Response<Body>> {
+async fn admit(mut server: ApiServer, token: String, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let sent = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if sent.and_then(|sent| sent.strip_prefix("Bearer ")) != Some(TOKEN) {
-        return Ok(refusal(&Failure::unauthorized()));
+    if sent.and_then(|sent| sent.strip_prefix("Bearer ")) != Some(&*token) {
+        return Ok(server.turn_away(&request.into_parts().0));
     }
     server.call(request).await
 }

@@ -80,15 +80,33 @@ where
     }
 }
 
+impl ApiServer {
+    /// Refuses one whom the server does not know.
+    pub(super) fn turn_away(&self, head: &Parts) -> Response<Body> {
+        let failure = Failure::unauthorized();
+        self.core.change(|state| {
+            let seen = Seen { code: Some(failure.code), ..seen(state, head, &Bytes::new()) };
+            state.note(seen);
+        });
+        refusal(&failure)
+    }
+}
+
 /// Writes a request down, and says what goes wrong with it.
 fn note(state: &mut State, head: &Parts, body: &Bytes) -> (u64, Option<Effect>) {
+    let seen = seen(state, head, body);
+    let effect = state.faults.of(&seen);
+    (state.note(seen), effect)
+}
+
+fn seen(state: &State, head: &Parts, body: &Bytes) -> Seen {
     let target = match place(head.uri.path(), &state.defined) {
         Ok(Place::Target(target)) => Some(target),
         _ => None,
     };
     let body = serde_json::from_slice::<Value>(body).ok();
     let named = body.as_ref().and_then(|body| body["metadata"]["name"].as_str()).map(str::to_owned);
-    let seen = Seen {
+    Seen {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
@@ -100,12 +118,7 @@ fn note(state: &mut State, head: &Parts, body: &Bytes) -> (u64, Option<Effect>) 
         body,
         at: clock::now(),
         code: None,
-    };
-    let effect = state.faults.of(&seen);
-    let number = state.numbers;
-    state.numbers += 1;
-    state.seen.insert(number, seen);
-    (number, effect)
+    }
 }
 
 fn verb(head: &Parts, target: &Target) -> &'static str {
@@ -176,7 +189,7 @@ fn route(core: &Arc<Core>, state: &mut State, head: &Parts, body: Bytes, fault: 
         Place::About(path) => return about::page(&path, &state.defined).map(|(content, text)| respond(200, content, text.into())),
     };
     let verb = verb(head, &target);
-    state.permit(verb, &target.rule(), target.name.as_deref().unwrap_or_default())?;
+    state.access.permit(verb, &target)?;
     let text = |name: header::HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let accept = text(header::ACCEPT);
     if !accept.is_empty() && !["json", "*/*"].iter().any(|good| accept.contains(good)) {
@@ -192,7 +205,7 @@ fn route(core: &Arc<Core>, state: &mut State, head: &Parts, body: Bytes, fault: 
     Ok(respond(code, "application/json", body.to_string().into()))
 }
 
-pub(super) fn refusal(failure: &Failure) -> Response<Body> {
+fn refusal(failure: &Failure) -> Response<Body> {
     let (content, text) = failure.body();
     let mut response = respond(failure.code, content, text.into());
     if let Some(seconds) = failure.retry_after {

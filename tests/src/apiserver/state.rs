@@ -1,5 +1,6 @@
 //! All that the server knows.
 
+use super::access::Access;
 use super::evict::{Budget, Grace};
 use super::failure::Failure;
 use super::fault::Faults;
@@ -61,8 +62,9 @@ pub(super) struct State {
     pub(super) numbers: u64,
     pub(super) violations: Vec<String>,
     pub(super) faults: Faults,
-    /// Verb and resource.
-    pub(super) denied: BTreeSet<(String, String)>,
+    /// What definitions say of their objects.
+    pub(super) schemas: BTreeMap<Resource, Arc<Value>>,
+    pub(super) access: Access,
     /// By namespace and name.
     pub(super) budgets: BTreeMap<(String, String), Budget>,
     pub(super) grace: Grace,
@@ -85,7 +87,8 @@ impl State {
             numbers: 0,
             violations: Vec::new(),
             faults: Faults::default(),
-            denied: BTreeSet::new(),
+            schemas: BTreeMap::new(),
+            access: Access::default(),
             budgets: BTreeMap::new(),
             grace: Grace::default(),
             configz: BTreeMap::new(),
@@ -93,6 +96,14 @@ impl State {
             commands: Vec::new(),
             ending: Vec::new(),
         }
+    }
+
+    /// Writes a request down, and gives it a number.
+    pub(super) fn note(&mut self, seen: Seen) -> u64 {
+        let number = self.numbers;
+        self.numbers += 1;
+        self.seen.insert(number, seen);
+        number
     }
 
     /// Writes down how a request was answered, if it was not forgotten.
@@ -106,14 +117,9 @@ impl State {
         self.store.get(key).cloned().ok_or_else(|| Failure::not_found(&key.resource, &key.name))
     }
 
-    /// Whether a rule forbids it.
-    pub(super) fn permit(&self, verb: &str, rule: &str, name: &str) -> Result<(), Failure> {
-        let forbidden =
-            |(verb_denied, denied): &(String, String)| (verb_denied == verb || verb_denied == "*") && (denied == rule || denied == "*");
-        if self.denied.iter().any(forbidden) {
-            return Err(Failure::forbidden(rule, name, &format!("User \"gleaner\" cannot {verb} resource {rule:?}")));
-        }
-        Ok(())
+    /// What the definition of a kind says, if it says anything.
+    pub(super) fn schema(&self, resource: &Resource) -> Option<Arc<Value>> {
+        self.schemas.get(resource).cloned()
     }
 
     /// Does what the call asks for, unless it is a watch.

@@ -69,7 +69,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
         fields.retain(|field, _| field != "status" || call.target.resource == NODES);
     }
     let object = fresh(state, &key.resource, object);
-    let (object, lost) = checked(&key.resource, None, object)?;
+    let (object, lost) = checked(&key.resource, state.schema(&key.resource).as_deref(), None, object)?;
     dropped(state, call, &lost);
     if state.store.get(&key).is_some() {
         return Err(Failure::exists(&key.resource, &name));
@@ -150,7 +150,7 @@ fn settle(state: &mut State, call: &Call, old: &Arc<Value>, mut new: Value) -> A
     }
     keep(meta, &Value::Null, "managedFields");
     scope(&key.resource, call.target.subresource.is_some(), old, &mut new);
-    let (mut new, lost) = checked(&key.resource, Some(old), new)?;
+    let (mut new, lost) = checked(&key.resource, state.schema(&key.resource).as_deref(), Some(old), new)?;
     dropped(state, call, &lost);
     renumber(&key.resource, Some(old), &mut new);
     if new == **old || call.query.dry_run()? {

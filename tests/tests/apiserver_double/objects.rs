@@ -229,7 +229,7 @@ async fn a_pod_ends_before_it_is_gone_and_another_object_is_gone_at_once() {
 #[tokio::test]
 async fn an_object_with_a_finalizer_stays_until_that_is_gone() {
     let server = ApiServer::new();
-    server.set(CNRS, json!({"metadata": {"name": "n1", "finalizers": ["example.org/hold"]}}));
+    server.set(CNRS, json!({"metadata": {"name": "n1", "finalizers": ["example.org/hold"]}, "spec": {}}));
     let api: Api<DynamicObject> = cnrs(&server);
     api.delete("n1", &DeleteParams::default()).await.unwrap();
     assert!(!server.get(CNRS, "", "n1").unwrap()["metadata"]["deletionTimestamp"].is_null());
@@ -279,4 +279,53 @@ async fn a_server_says_what_it_serves() {
     assert_eq!(vec!["customnoderesources", "customnoderesources/status"], names);
     assert_eq!(404, code(client.list_api_group_resources("example.org/v1").await));
     assert!(client.list_api_groups().await.unwrap().groups.iter().any(|group| group.name == "events.k8s.io"));
+}
+
+#[tokio::test]
+async fn a_definition_with_a_schema_drops_what_it_does_not_know_and_refuses_what_is_wrong() {
+    let server = ApiServer::new();
+    let made = json!({
+        "apiVersion": "node.katalyst.kubewharf.io/v1alpha1", "kind": "CustomNodeResource", "metadata": {"name": "n1"},
+        "spec": {"taints": [{"key": "a", "effect": "NoSchedule", "qosLevel": "reclaimed_cores"}]},
+    });
+    let path = "/apis/node.katalyst.kubewharf.io/v1alpha1/customnoderesources";
+    raw(&server.client(), "POST", path, "application/json", &made).await.unwrap();
+    let status = |status: Value| {
+        let api = cnrs(&server);
+        async move { api.patch_status("n1", &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await }
+    };
+    let zone = |zone: &str| json!({"type": zone, "name": "0", "children": [{"type": "Numa", "name": "0", "anything": 1}]});
+    status(json!({"topologyZone": [zone("Socket")], "resources": {"allocatable": {"x": "1"}}})).await.unwrap();
+    server.assert_clean();
+    for wrong in
+        [json!({"topologyZone": {}}), json!({"resources": {"allocatable": {"x": true}}}), json!({"topologyZone": [{"type": "Socket"}]})]
+    {
+        let refused = status(wrong.clone()).await;
+        assert!([400, 422].contains(&code(refused)), "{wrong}");
+    }
+    let kept = status(json!({"resources": {"alocatable": {"x": "1"}}})).await.unwrap();
+    assert_eq!(json!({"allocatable": {"x": "1"}}), kept.data["status"]["resources"]);
+    assert!(server.violations().last().unwrap().contains("status.resources.alocatable"), "{:?}", server.violations());
+    let wrong = Patch::Merge(json!({"spec": {"taints": [{"key": "a", "effect": "NoSchedule", "qosLevel": "reclaimed"}]}}));
+    assert_eq!(422, code(cnrs(&server).patch("n1", &PatchParams::default(), &wrong).await));
+}
+
+#[tokio::test]
+async fn a_role_allows_what_it_names() {
+    let server = ApiServer::new();
+    ["n1", "n2"].iter().for_each(|name| drop(server.add_node(name, &[])));
+    let role = json!({"rules": [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch"], "resourceNames": ["n1"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+    ]});
+    server.role(&serde_json::from_value(role).unwrap());
+    nodes(&server).get("n1").await.unwrap();
+    let change = Patch::Merge(json!({"status": {"allocatable": {"cpu": "1"}}}));
+    nodes(&server).patch_status("n1", &PatchParams::default(), &change).await.unwrap();
+    assert_eq!(403, code(nodes(&server).patch_status("n2", &PatchParams::default(), &change).await));
+    assert_eq!(403, code(nodes(&server).patch("n1", &PatchParams::default(), &change).await));
+    assert_eq!(403, code(nodes(&server).list(&kube::api::ListParams::default()).await));
+    assert_eq!(403, code(pods(&server, "default").get("a").await));
+    tell(&server, event("shop", "good")).await.unwrap();
 }

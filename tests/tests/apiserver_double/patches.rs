@@ -1,5 +1,5 @@
-use super::{cnrs, code, nodes, pod, pods, raw};
-use gleaner_tests::apiserver::{ApiServer, CNRS, NODES};
+use super::{cnrs, code, nodes, of_cluster, pod, pods, raw};
+use gleaner_tests::apiserver::{ApiServer, CNCS, CNRS, NODES};
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -85,13 +85,13 @@ async fn kinds_from_definitions_take_no_strategic_patch_and_nothing_is_applied()
 #[tokio::test]
 async fn the_status_has_a_path_of_its_own() {
     let server = ApiServer::new();
-    server.set(CNRS, json!({"metadata": {"name": "n1"}, "spec": {"a": 1}, "status": {"b": 1}}));
+    server.set(CNCS, json!({"metadata": {"name": "n1"}, "spec": {"a": 1}, "status": {"b": 1}}));
     let both = Patch::Merge(json!({"metadata": {"labels": {"x": "y"}}, "spec": {"a": 2}, "status": {"b": 2}}));
-    let main = cnrs(&server).patch("n1", &PatchParams::default(), &both).await.unwrap();
+    let main = of_cluster(&server, CNCS).patch("n1", &PatchParams::default(), &both).await.unwrap();
     assert_eq!((&json!({"a": 2}), &json!({"b": 1})), (&main.data["spec"], &main.data["status"]));
     assert_eq!(Some(2), main.metadata.generation);
     let both = Patch::Merge(json!({"metadata": {"labels": {"x": "z"}}, "spec": {"a": 3}, "status": {"b": 3}}));
-    let status = cnrs(&server).patch_status("n1", &PatchParams::default(), &both).await.unwrap();
+    let status = of_cluster(&server, CNCS).patch_status("n1", &PatchParams::default(), &both).await.unwrap();
     assert_eq!((&json!({"a": 2}), &json!({"b": 3})), (&status.data["spec"], &status.data["status"]));
     assert_eq!((Some(2), "y"), (status.metadata.generation, status.metadata.labels.unwrap()["x"].as_str()));
     server.add_node("n1", &[]);

@@ -9,10 +9,10 @@ use kube::{Api, Client, Config};
 use serde_json::json;
 use std::net::TcpStream;
 
-async fn client(served: &Served, token: Option<&str>) -> Client {
+async fn client(served: &Served, user: Option<&str>) -> Client {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kubeconfig");
-    served.kubeconfig_with(&path, token.unwrap_or_else(|| served.token()));
+    user.map_or_else(|| served.kubeconfig(&path), |user| served.kubeconfig_with(&path, user));
     let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(&path).unwrap(), &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
 }
@@ -26,8 +26,16 @@ async fn a_client_with_the_kubeconfig_is_let_in_and_another_is_not() {
     let change = Patch::Merge(json!({"status": {"allocatable": {"example.org/x": "2000"}}}));
     let node = api.patch_status("n1", &PatchParams::default(), &change).await.unwrap();
     assert_eq!("2k", node.status.unwrap().allocatable.unwrap()["example.org/x"].0);
-    let stranger: Api<Node> = Api::all(client(&served, Some("wrong")).await);
+    let stranger: Api<Node> = Api::all(client(&served, Some("token: wrong")).await);
     assert_eq!(401, code(stranger.get("n1").await));
+    let nobody: Api<Node> = Api::all(client(&served, Some("{}")).await);
+    assert_eq!(401, code(nobody.get("n1").await));
+    let codes: Vec<_> = server.requests().iter().map(|seen| seen.code).collect();
+    assert_eq!(vec![Some(200), Some(401), Some(401)], codes);
+    served.rotate("another");
+    assert_eq!(401, code(api.get("n1").await));
+    let again: Api<Node> = Api::all(client(&served, None).await);
+    again.get("n1").await.unwrap();
     server.assert_clean();
 }
 
