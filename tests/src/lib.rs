@@ -13,6 +13,7 @@
     reason = "a harness for tests: what goes wrong fails the test"
 )]
 
+pub mod apiserver;
 pub mod bench;
 pub mod containerd;
 pub mod cri;
