@@ -2,7 +2,6 @@
 
 use super::pacer::{part, seed};
 use k8s_openapi::jiff;
-use std::fmt;
 use std::time::Duration;
 
 /// An API server that takes longer counts as not answering.
@@ -34,9 +33,10 @@ pub(crate) struct Trouble {
     pub(crate) leave_alone: Duration,
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line)
+impl Trouble {
+    /// After which the API server asked for nothing.
+    pub(super) const fn new(kind: Kind, line: String) -> Self {
+        Self { kind, line, leave_alone: Duration::ZERO }
     }
 }
 
@@ -48,15 +48,13 @@ pub(crate) async fn call<T>(what: &str, call: impl Future<Output = kube::Result<
     match tokio::time::timeout(LIMIT, call).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(trouble(what, &error)),
-        Err(_) => {
-            Err(Trouble { kind: Kind::Other, line: format!("{what}: no answer in {}s", LIMIT.as_secs()), leave_alone: Duration::ZERO })
-        }
+        Err(_) => Err(Trouble::new(Kind::Other, format!("{what}: no answer in {}s", LIMIT.as_secs()))),
     }
 }
 
 fn trouble(what: &str, error: &kube::Error) -> Trouble {
     let kube::Error::Api(status) = error else {
-        return Trouble { kind: Kind::Other, line: format!("{what}: {error}"), leave_alone: Duration::ZERO };
+        return Trouble::new(Kind::Other, format!("{what}: {error}"));
     };
     let (kind, word) = match status.code {
         403 => (Kind::Other, "forbidden: "),

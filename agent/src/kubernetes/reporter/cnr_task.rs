@@ -1,7 +1,8 @@
 //! The loop around the CustomNodeResource. It is read at the start and after conflicts; every write answers with the whole object.
 
 use super::calls::{Backoff, Kind, Trouble, call};
-use super::cnr::{cnr, gap, same_status, spec_patch, status_patch};
+use super::cnr::cnr;
+use super::cnr_gap::{gap, same_status, spec_patch, status_patch};
 use super::load::Loads;
 use super::pacer::{Pacer, Verdict};
 use super::shell::{Line, Shared};

@@ -1,7 +1,8 @@
 //! The end: taking back what was offered, and taking everything away.
 
 use super::calls::{Kind, Trouble, call};
-use super::cnr::{status_patch as cnr_patch, withdrawn};
+use super::cnr::withdrawn;
+use super::cnr_gap::status_patch as cnr_patch;
 use super::node_status::{NodeStatus, removal_patch, status_patch};
 use super::node_task::write_taint;
 use super::node_view::NodeView;
