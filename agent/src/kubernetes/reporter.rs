@@ -77,4 +77,6 @@ impl Reporter {
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod scripted;
+#[cfg(test)]
 mod tests;

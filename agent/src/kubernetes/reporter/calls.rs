@@ -52,6 +52,18 @@ pub(crate) async fn call<T>(what: &str, call: impl Future<Output = kube::Result<
     }
 }
 
+/// Makes a call about something that may not be there, or whose kind is not known, which the API server says otherwise.
+///
+/// # Errors
+/// As [`call`], but for what is not there.
+pub(crate) async fn find<T>(what: &str, looked_for: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, Trouble> {
+    match call(what, looked_for).await {
+        Ok(found) => Ok(Some(found)),
+        Err(trouble) if trouble.kind == Kind::NotFound => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
 fn trouble(what: &str, error: &kube::Error) -> Trouble {
     let kube::Error::Api(status) = error else {
         return Trouble::new(Kind::Other, format!("{what}: {error}"));

@@ -1,6 +1,6 @@
 //! The loop around the CustomNodeResource. It is read at the start and after conflicts; every write answers with the whole object.
 
-use super::calls::{Backoff, Kind, Trouble, call};
+use super::calls::{Backoff, Kind, Trouble, call, find};
 use super::cnr::cnr;
 use super::cnr_gap::{gap, same_status, spec_patch, status_patch};
 use super::load::Loads;
@@ -124,7 +124,7 @@ impl CnrTask {
 
     async fn read(&self) -> Result<Known, Trouble> {
         let what = self.what("get customnoderesources");
-        Ok(call(&what, self.cnrs.get_opt(&self.shared.node)).await?.map_or(Known::Absent, |told| Known::There(Box::new(told))))
+        Ok(find(&what, self.cnrs.get(&self.shared.node)).await?.map_or(Known::Absent, |told| Known::There(Box::new(told))))
     }
 
     /// Makes an object without a status, which only its own subresource takes.
