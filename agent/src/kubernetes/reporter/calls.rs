@@ -2,6 +2,7 @@
 
 use super::pacer::{part, seed};
 use k8s_openapi::jiff;
+use kube::api::PatchParams;
 use std::time::Duration;
 
 /// An API server that takes longer counts as not answering.
@@ -10,6 +11,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait after failures: a fall has to be told.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// The name that the API server notes beside our fields.
+pub(super) const MANAGER: &str = "gleaner";
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,11 @@ pub(crate) async fn find<T>(what: &str, looked_for: impl Future<Output = kube::R
         Err(trouble) if trouble.kind == Kind::NotFound => Ok(None),
         Err(trouble) => Err(trouble),
     }
+}
+
+/// For patches: the API server notes who wrote which field.
+pub(super) fn params() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 fn trouble(what: &str, error: &kube::Error) -> Trouble {

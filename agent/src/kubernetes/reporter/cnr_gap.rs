@@ -49,10 +49,10 @@ pub(crate) fn spec_patch(told: &CustomNodeResource, spec: &CustomNodeResourceSpe
     let foreign = told.spec.node_resource_properties.iter().filter(|property| !property.property_name.starts_with(OURS));
     let properties: Vec<&Property> = foreign.chain(&spec.node_resource_properties).collect();
     let taints: Vec<&QosTaint> = told.spec.taints.iter().filter(|taint| !our_taint(taint)).chain(&spec.taints).collect();
-    let mut metadata = json!({"resourceVersion": told.metadata.resource_version});
+    let mut metadata = BTreeMap::from([("resourceVersion", json!(told.metadata.resource_version))]);
     if let Some(owner) = owner.filter(|owner| !owned(told, owner)) {
         let old = told.metadata.owner_references.iter().flatten().filter(|old| old.kind != owner.kind);
-        metadata["ownerReferences"] = json!(old.chain([owner]).collect::<Vec<_>>());
+        metadata.insert("ownerReferences", json!(old.chain([owner]).collect::<Vec<_>>()));
     }
     Some(json!({"metadata": metadata, "spec": {"nodeResourceProperties": properties, "taints": taints}}))
 }

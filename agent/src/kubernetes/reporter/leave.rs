@@ -1,6 +1,6 @@
 //! The end: taking back what was offered, and taking everything away.
 
-use super::calls::{Trouble, call, find};
+use super::calls::{Trouble, call, find, params};
 use super::cnr::withdrawn;
 use super::cnr_gap::status_patch as cnr_patch;
 use super::node_status::{NodeStatus, removal_patch, status_patch};
@@ -11,7 +11,7 @@ use crate::kubernetes::ReportSettings;
 use gleaner_crds::cnr::CustomNodeResource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch};
 use kube::{Api, Client};
 use std::time::Duration;
 
@@ -25,9 +25,10 @@ pub(crate) async fn withdraw(client: Client, node: &str, settings: &ReportSettin
         return Vec::new();
     }
     let now = Time(jiff::Timestamp::now());
-    let on_node = withdraw_node(Api::all(client.clone()), node, settings, &now);
-    let on_cnr = async { if settings.custom_node_resource { withdraw_cnr(Api::all(client.clone()), node, &now).await } else { Ok(()) } };
-    match tokio::time::timeout(STOPPING, async { tokio::join!(on_node, on_cnr) }).await {
+    let on_node = Box::pin(withdraw_node(Api::all(client.clone()), node, settings, &now));
+    let on_cnr = Box::pin(withdraw_cnr(Api::all(client), node, settings, &now));
+    let both = Box::pin(async { tokio::join!(on_node, on_cnr) });
+    match tokio::time::timeout(STOPPING, both).await {
         Ok((a, b)) => lines([a, b]),
         Err(_) => vec![format!("what is lent was not withdrawn from node {node}: no answer in {}s", STOPPING.as_secs())],
     }
@@ -41,17 +42,20 @@ async fn withdraw_node(nodes: Api<NodeView>, node: &str, settings: &ReportSettin
     let mut told = call(&format!("get nodes {node}"), nodes.get(node)).await?;
     if settings.node_status {
         let patch = Patch::Strategic(status_patch(&told, &NodeStatus::withdrawn(stopped()), now));
-        told = call(&format!("patch nodes/status {node}"), nodes.patch_status(node, &PatchParams::default(), &patch)).await?;
+        told = call(&format!("patch nodes/status {node}"), nodes.patch_status(node, &params(), &patch)).await?;
     }
     write_taint(&nodes, node, &mut told, false).await
 }
 
-async fn withdraw_cnr(cnrs: Api<CustomNodeResource>, node: &str, now: &Time) -> Result<(), Trouble> {
+async fn withdraw_cnr(cnrs: Api<CustomNodeResource>, node: &str, settings: &ReportSettings, now: &Time) -> Result<(), Trouble> {
+    if !settings.custom_node_resource {
+        return Ok(());
+    }
     let Some(mut told) = find(&format!("get customnoderesources {node}"), cnrs.get(node)).await? else { return Ok(()) };
     // Who stops has nobody to come to an agreement with: the version does not matter.
     told.metadata.resource_version = None;
     let patch = Patch::Merge(cnr_patch(&told, &withdrawn(&told, &stopped()), now));
-    call(&format!("patch customnoderesources/status {node}"), cnrs.patch_status(node, &PatchParams::default(), &patch)).await.map(drop)
+    call(&format!("patch customnoderesources/status {node}"), cnrs.patch_status(node, &params(), &patch)).await.map(drop)
 }
 
 /// Takes everything away that was ever reported: extended resources, conditions and the taint of the Node, and the CustomNodeResource. What is not
@@ -68,7 +72,7 @@ async fn remove_taint(nodes: &Api<NodeView>, node: &str) -> Result<(), Trouble> 
 
 async fn remove_status(nodes: &Api<NodeView>, node: &str) -> Result<(), Trouble> {
     let patch = Patch::Strategic(removal_patch());
-    find(&format!("patch nodes/status {node}"), nodes.patch_status(node, &PatchParams::default(), &patch)).await.map(drop)
+    find(&format!("patch nodes/status {node}"), nodes.patch_status(node, &params(), &patch)).await.map(drop)
 }
 
 async fn remove_cnr(cnrs: &Api<CustomNodeResource>, node: &str) -> Result<(), Trouble> {

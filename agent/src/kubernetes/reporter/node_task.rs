@@ -1,6 +1,6 @@
 //! The loop around the Node. It watches its own Node: a kubelet that restarts sets foreign resources to zero, and labels select configurations.
 
-use super::calls::{Kind, Trouble, call};
+use super::calls::{Kind, Trouble, call, params};
 use super::faults::Faults;
 use super::load::Loads;
 use super::node_status::{NodeWanted, gap, same_status, status_patch, taint_patch, wanted};
@@ -10,7 +10,7 @@ use super::shell::{Line, Shared};
 use futures_util::StreamExt;
 use gleaner_model::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use std::collections::BTreeMap;
@@ -169,7 +169,7 @@ impl NodeTask {
         {
             let patch = Patch::Strategic(status_patch(&view, status, &self.shared.date()));
             let what = format!("patch nodes/status {}", self.shared.node);
-            view = call(&what, self.nodes.patch_status(&self.shared.node, &PatchParams::default(), &patch)).await?;
+            view = call(&what, self.nodes.patch_status(&self.shared.node, &params(), &patch)).await?;
         }
         self.view = Some(view);
         Ok(())
@@ -194,8 +194,7 @@ pub(super) async fn write_taint(nodes: &Api<NodeView>, name: &str, view: &mut No
     let mut tries = TRIES;
     while let Some(patch) = taint_patch(view, taint) {
         tries -= 1;
-        let params = PatchParams::default();
-        match call(&format!("patch nodes {name}"), nodes.patch(name, &params, &Patch::Merge(patch))).await {
+        match call(&format!("patch nodes {name}"), nodes.patch(name, &params(), &Patch::Merge(patch))).await {
             Ok(new) => {
                 *view = new;
                 return Ok(());

@@ -250,7 +250,7 @@ async fn who_stops_withdraws_and_who_restores_removes() {
     });
     let client = server.client();
     drop(running);
-    assert_eq!(withdraw(client.clone(), "n", &ReportSettings::default()).await, Vec::<String>::new());
+    assert_eq!(Box::pin(withdraw(client.clone(), "n", &ReportSettings::default())).await, Vec::<String>::new());
     let of = |path: &str| server.with(|state| json!({"node": state.node, "cnr": state.cnr}).pointer(path).cloned());
     let cpu = CPU.replace('/', "~1");
     assert_eq!(of(&format!("/node/status/capacity/{cpu}")), Some(json!("0")));
@@ -269,7 +269,7 @@ async fn stopping_waits_for_two_seconds_at_most() {
     let server = Server::new();
     server.with(|state| state.hangs = true);
     let start = tokio::time::Instant::now();
-    let lines = withdraw(server.client(), "n", &ReportSettings::default()).await;
+    let lines = Box::pin(withdraw(server.client(), "n", &ReportSettings::default())).await;
     assert_eq!((start.elapsed(), lines.len()), (Duration::from_secs(2), 1), "{lines:?}");
 }
 

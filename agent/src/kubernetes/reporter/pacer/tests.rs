@@ -62,6 +62,17 @@ fn who_writes_against_us_is_not_written_against_at_once() {
 }
 
 #[test]
+fn a_taint_that_does_not_stay_is_not_written_again_and_again() {
+    let urgent = Gap { amounts: vec![Amount::whole(1000, 1000)], other: Other::Urgent };
+    let mut pacer = after(1000);
+    assert_eq!(first(&mut pacer, &urgent), 1010);
+    pacer.wrote(&urgent, at(1010));
+    assert!((1130..=1155).contains(&first(&mut pacer, &urgent)), "{pacer:?}");
+    pacer.decide(&lent(1000, 1000), at(1020), &settings());
+    assert_eq!(first(&mut pacer, &urgent), 1020, "another taint after one that stayed");
+}
+
+#[test]
 fn a_rise_has_to_last() {
     let mut pacer = after(1000);
     for second in 1000..1500 {
@@ -178,7 +189,6 @@ fn writes_per_hour_are_few_in_calm_and_in_tides() {
     assert!((5.0..=6.1).contains(&calm), "calm: {calm}");
     for (noise, most) in [(0, 8.0), (3, 8.0), (10, 30.0)] {
         let found = per_hour(&day(noise));
-        eprintln!("writes an hour with {noise}% noise: {found:.1}");
         assert!(found <= most, "a day with {noise}% noise: {found} writes an hour");
     }
 }
