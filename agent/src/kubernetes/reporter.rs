@@ -6,7 +6,9 @@
 mod allocations;
 mod calls;
 mod cnr;
+mod cnr_gap;
 mod cnr_task;
+mod faults;
 mod leave;
 mod load;
 mod node_status;
@@ -72,5 +74,9 @@ impl Reporter {
     }
 }
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod scripted;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use super::pacer::{part, seed};
 use k8s_openapi::jiff;
-use std::fmt;
+use kube::api::PatchParams;
 use std::time::Duration;
 
 /// An API server that takes longer counts as not answering.
@@ -11,6 +11,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait after failures: a fall has to be told.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// The name that the API server notes beside our fields.
+pub(super) const MANAGER: &str = "gleaner";
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +37,10 @@ pub(crate) struct Trouble {
     pub(crate) leave_alone: Duration,
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line)
+impl Trouble {
+    /// After which the API server asked for nothing.
+    pub(super) const fn new(kind: Kind, line: String) -> Self {
+        Self { kind, line, leave_alone: Duration::ZERO }
     }
 }
 
@@ -48,15 +52,30 @@ pub(crate) async fn call<T>(what: &str, call: impl Future<Output = kube::Result<
     match tokio::time::timeout(LIMIT, call).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(trouble(what, &error)),
-        Err(_) => {
-            Err(Trouble { kind: Kind::Other, line: format!("{what}: no answer in {}s", LIMIT.as_secs()), leave_alone: Duration::ZERO })
-        }
+        Err(_) => Err(Trouble::new(Kind::Other, format!("{what}: no answer in {}s", LIMIT.as_secs()))),
     }
+}
+
+/// Makes a call about something that may not be there, or whose kind is not known, which the API server says otherwise.
+///
+/// # Errors
+/// As [`call`], but for what is not there.
+pub(crate) async fn find<T>(what: &str, looked_for: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, Trouble> {
+    match call(what, looked_for).await {
+        Ok(found) => Ok(Some(found)),
+        Err(trouble) if trouble.kind == Kind::NotFound => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// For patches: the API server notes who wrote which field.
+pub(super) fn params() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 fn trouble(what: &str, error: &kube::Error) -> Trouble {
     let kube::Error::Api(status) = error else {
-        return Trouble { kind: Kind::Other, line: format!("{what}: {error}"), leave_alone: Duration::ZERO };
+        return Trouble::new(Kind::Other, format!("{what}: {error}"));
     };
     let (kind, word) = match status.code {
         403 => (Kind::Other, "forbidden: "),

@@ -1,7 +1,8 @@
 //! The loop around the CustomNodeResource. It is read at the start and after conflicts; every write answers with the whole object.
 
-use super::calls::{Backoff, Kind, Trouble, call};
-use super::cnr::{cnr, gap, same_status, spec_patch, status_patch};
+use super::calls::{Backoff, Kind, MANAGER, Trouble, call, find, params};
+use super::cnr::cnr;
+use super::cnr_gap::{gap, same_status, spec_patch, status_patch};
 use super::load::Loads;
 use super::pacer::{Pacer, Verdict};
 use super::shell::{Line, Shared};
@@ -9,7 +10,7 @@ use crate::kubernetes::NodeReport;
 use gleaner_crds::cnr::{CustomNodeResource, CustomNodeResourceSpec, CustomNodeResourceStatus};
 use gleaner_model::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PostParams};
 use kube::{Api, Client};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -123,7 +124,7 @@ impl CnrTask {
 
     async fn read(&self) -> Result<Known, Trouble> {
         let what = self.what("get customnoderesources");
-        Ok(call(&what, self.cnrs.get_opt(&self.shared.node)).await?.map_or(Known::Absent, |told| Known::There(Box::new(told))))
+        Ok(find(&what, self.cnrs.get(&self.shared.node)).await?.map_or(Known::Absent, |told| Known::There(Box::new(told))))
     }
 
     /// Makes an object without a status, which only its own subresource takes.
@@ -131,7 +132,8 @@ impl CnrTask {
         let mut new = CustomNodeResource::new(&self.shared.node, CustomNodeResourceSpec::default());
         new.metadata.owner_references = self.owners.borrow().clone().map(|owner| vec![owner]);
         let what = self.what("create customnoderesources");
-        match call(&what, self.cnrs.create(&PostParams::default(), &new)).await {
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        match call(&what, self.cnrs.create(&params, &new)).await {
             Ok(told) => {
                 self.known = Known::There(Box::new(told));
                 Ok(())
@@ -163,7 +165,7 @@ impl CnrTask {
 
     /// Status where something differs or nothing else is to be written, and spec where something differs.
     async fn write_once(&self, told: &mut CustomNodeResource, wanted: &Wanted) -> Result<(), Trouble> {
-        let (name, params) = (&self.shared.node, PatchParams::default());
+        let (name, params) = (&self.shared.node, params());
         let spec = spec_patch(told, &wanted.spec, wanted.owner.as_ref());
         if spec.is_none() || !same_status(told, &wanted.status) {
             let patch = Patch::Merge(status_patch(told, &wanted.status, &self.shared.date()));

@@ -4,11 +4,10 @@ use super::node_view::NodeView;
 use super::offer::offer;
 use super::pacer::{Amount, Gap, Other};
 use super::saying::{Saying, configured, ready};
-use super::zones::reclaimed;
+use super::zones::{RECLAIMED, reclaimed};
 use crate::kubernetes::{Load, NodeReport, ReportSettings};
 use gleaner_crds::cnr::ResourceList;
-use gleaner_crds::keys::resource;
-use gleaner_crds::quantity::value;
+use gleaner_crds::quantity::{WholeValue, value};
 use gleaner_model::{Bytes, MilliCpu};
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,7 +20,6 @@ pub(crate) const CONFIGURED: &str = "GleanerConfigured";
 /// The taint of a loaded Node.
 pub(crate) const TAINT: &str = "gleaner/reclaimed-pressure";
 const NO_SCHEDULE: &str = "NoSchedule";
-const RESOURCES: [&str; 2] = [resource::RECLAIMED_MILLICPU, resource::RECLAIMED_MEMORY];
 
 /// What the Node should say: our part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,19 +91,17 @@ pub(crate) fn same_status(told: &NodeView, wanted: &NodeWanted) -> bool {
 
 /// Capacity and allocatable, each as it is. Capacity counts too: kubelet makes allocatable from it.
 fn amounts(told: &NodeView, status: &NodeStatus) -> Vec<Amount> {
-    let of = |list: &std::collections::BTreeMap<_, k8s_openapi::apimachinery::pkg::api::resource::Quantity>, name: &str| {
-        list.get(name).and_then(|quantity| value(&quantity.0).ok()).map_or(0, gleaner_crds::quantity::WholeValue::get)
-    };
+    let of = |list: &ResourceList, name: &str| list.get(name).and_then(|quantity| value(&quantity.0).ok()).map_or(0, WholeValue::get);
     let wanted = [status.cpu.get(), status.memory.get()];
     let lists = [&told.status.allocatable, &told.status.capacity];
-    let pairs = lists.into_iter().flat_map(|list| RESOURCES.into_iter().zip(wanted).map(move |(name, wanted)| (list, name, wanted)));
+    let pairs = lists.into_iter().flat_map(|list| RECLAIMED.into_iter().zip(wanted).map(move |(name, wanted)| (list, name, wanted)));
     pairs.map(|(list, name, wanted)| Amount::whole(of(list, name), wanted)).collect()
 }
 
 /// Amounts and conditions, as a strategic merge patch of the status: what is not named stays. A resource that was never there stays away while
 /// there is none of it.
 pub(crate) fn status_patch(told: &NodeView, status: &NodeStatus, now: &Time) -> Value {
-    let known = RESOURCES.iter().any(|name| told.status.capacity.contains_key(*name) || told.status.allocatable.contains_key(*name));
+    let known = RECLAIMED.iter().any(|name| told.status.capacity.contains_key(*name) || told.status.allocatable.contains_key(*name));
     let conditions: Vec<Value> = status.conditions.iter().map(|(type_, saying)| condition(told, type_, saying, now)).collect();
     let mut patch = Map::from_iter([("conditions".to_owned(), json!(conditions))]);
     if known || !status.cpu.is_zero() || !status.memory.is_zero() {
@@ -146,7 +142,7 @@ fn has_taint(told: &NodeView) -> bool {
 
 /// Takes everything of ours out of the status, as a strategic merge patch.
 pub(crate) fn removal_patch() -> Value {
-    let nothing = RESOURCES.map(|name| (name.to_owned(), Value::Null));
+    let nothing = RECLAIMED.map(|name| (name.to_owned(), Value::Null));
     let nothing = Value::Object(Map::from_iter(nothing));
     let conditions = [READY, CONFIGURED].map(|type_| json!({"type": type_, "$patch": "delete"}));
     json!({"status": {"capacity": nothing, "allocatable": nothing, "conditions": conditions}})

@@ -1,6 +1,7 @@
 //! The loop around the Node. It watches its own Node: a kubelet that restarts sets foreign resources to zero, and labels select configurations.
 
-use super::calls::{Backoff, Kind, Trouble, call};
+use super::calls::{Kind, Trouble, call, params};
+use super::faults::Faults;
 use super::load::Loads;
 use super::node_status::{NodeWanted, gap, same_status, status_patch, taint_patch, wanted};
 use super::node_view::NodeView;
@@ -9,19 +10,15 @@ use super::shell::{Line, Shared};
 use futures_util::StreamExt;
 use gleaner_model::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often a write is tried anew when the Node changed meanwhile.
 const TRIES: u32 = 4;
-
-/// A watch that did not fail for so long works.
-const CALM: Duration = Duration::from_secs(15);
 
 /// What others learn of the Node.
 pub(super) struct Told {
@@ -45,43 +42,6 @@ pub(super) struct NodeTask {
     // Apart, since lowering what is lent must not wait for a right that only the taint needs.
     tainting: Faults,
     listed: bool,
-}
-
-/// What is wrong with one kind of call, and until when it rests.
-struct Faults {
-    backoff: Backoff,
-    problem: Option<String>,
-    rests: Option<Timestamp>,
-}
-
-impl Faults {
-    fn new(node: &str, what: &str) -> Self {
-        Self { backoff: Backoff::new(node, what), problem: None, rests: None }
-    }
-
-    fn failed(&mut self, line: String, leave_alone: Duration, now: Timestamp) {
-        self.rests = Some(now.after(self.backoff.next(leave_alone)));
-        self.problem = Some(line);
-    }
-
-    fn works(&mut self) {
-        self.backoff.reset();
-        (self.problem, self.rests) = (None, None);
-    }
-
-    /// A watch that goes on tells nothing of it: when nothing failed for a while, it works.
-    fn quiet(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let calm = self.rests?.after(CALM);
-        if calm <= now {
-            self.works();
-            return None;
-        }
-        Some(calm)
-    }
-
-    fn rests(&self, now: Timestamp) -> Option<Timestamp> {
-        self.rests.filter(|until| *until > now)
-    }
 }
 
 impl NodeTask {
@@ -140,7 +100,14 @@ impl NodeTask {
             Ok(Event::InitDone) if !self.listed => self.gone(),
             Ok(Event::Delete(node)) if self.is_own(&node) => self.gone(),
             Ok(_) => {}
-            Err(error) => self.watching.failed(format!("watch nodes/{}: {error}", self.shared.node), Duration::ZERO, now),
+            Err(error) => {
+                // A watch that breaks off now and then is ordinary; one that cannot be opened again is not.
+                let ordinary = self.listed && !self.watching.lasts();
+                self.watching.failed(Trouble::new(Kind::Other, format!("watch nodes/{}: {error}", self.shared.node)), now);
+                if ordinary {
+                    self.watching.problem = None;
+                }
+            }
         }
         self.tell();
     }
@@ -181,7 +148,7 @@ impl NodeTask {
                         self.writing.works();
                         self.pacer.wrote(&gap, self.shared.clock.now());
                     }
-                    Err(trouble) => self.writing.failed(trouble.line, trouble.leave_alone, self.shared.clock.now()),
+                    Err(trouble) => self.writing.failed(trouble, self.shared.clock.now()),
                 }
                 self.tell();
                 Some(now)
@@ -194,7 +161,7 @@ impl NodeTask {
         let before = view.metadata.resource_version.clone();
         match self.write_taint(&mut view, wanted.taint).await {
             Ok(()) => self.tainting.works(),
-            Err(trouble) => self.tainting.failed(trouble.line, trouble.leave_alone, self.shared.clock.now()),
+            Err(trouble) => self.tainting.failed(trouble, self.shared.clock.now()),
         }
         let tainted = before != view.metadata.resource_version;
         if let Some(status) = &wanted.status
@@ -202,7 +169,7 @@ impl NodeTask {
         {
             let patch = Patch::Strategic(status_patch(&view, status, &self.shared.date()));
             let what = format!("patch nodes/status {}", self.shared.node);
-            view = call(&what, self.nodes.patch_status(&self.shared.node, &PatchParams::default(), &patch)).await?;
+            view = call(&what, self.nodes.patch_status(&self.shared.node, &params(), &patch)).await?;
         }
         self.view = Some(view);
         Ok(())
@@ -227,8 +194,7 @@ pub(super) async fn write_taint(nodes: &Api<NodeView>, name: &str, view: &mut No
     let mut tries = TRIES;
     while let Some(patch) = taint_patch(view, taint) {
         tries -= 1;
-        let params = PatchParams::default();
-        match call(&format!("patch nodes {name}"), nodes.patch(name, &params, &Patch::Merge(patch))).await {
+        match call(&format!("patch nodes {name}"), nodes.patch(name, &params(), &Patch::Merge(patch))).await {
             Ok(new) => {
                 *view = new;
                 return Ok(());

@@ -69,12 +69,14 @@ pub(crate) struct Pacer {
     round: u64,
     rising: Option<Timestamp>,
     said: Vec<u64>,
+    // What is still urgent after it was written cannot be said, and trying faster does not help.
+    urged: bool,
 }
 
 impl Pacer {
     /// For an object of this node that was not written yet.
     pub(crate) fn new(node: &str) -> Self {
-        Self { seed: seed(node), last: None, round: 0, rising: None, said: Vec::new() }
+        Self { seed: seed(node), last: None, round: 0, rising: None, said: Vec::new(), urged: false }
     }
 
     /// Whether to write now. The first time always: nobody knows what was meant by what is there.
@@ -82,6 +84,7 @@ impl Pacer {
         let Some(last) = self.last else { return Verdict::Write };
         let kind = self.kind(gap, settings.threshold);
         self.rising = if kind == Kind::Rises { Some(self.rising.unwrap_or(now)) } else { None };
+        self.urged &= gap.other == Other::Urgent;
         let slow = self.spread(settings.raise_after.get());
         let lent = match kind {
             Kind::Same => None,
@@ -91,8 +94,8 @@ impl Pacer {
         };
         let other = match gap.other {
             Other::Same => None,
-            Other::Changed => Some(last.after(slow)),
-            Other::Urgent => Some(last.after(settings.lower_after.get())),
+            Other::Urgent if !self.urged => Some(last.after(settings.lower_after.get())),
+            Other::Changed | Other::Urgent => Some(last.after(slow)),
         };
         let refresh = last.after(self.spread(settings.refresh.get()));
         let due = [lent, other].into_iter().flatten().fold(refresh, Timestamp::min);
@@ -104,6 +107,7 @@ impl Pacer {
         self.last = Some(now);
         self.round = self.round.wrapping_add(1);
         self.rising = None;
+        self.urged = gap.other == Other::Urgent;
         self.said = gap.amounts.iter().filter(|amount| amount.whole).map(|amount| amount.wanted).collect();
     }
 

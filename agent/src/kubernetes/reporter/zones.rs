@@ -121,6 +121,9 @@ fn native(cpus: u32, memory: Bytes) -> ResourceList {
     list
 }
 
+/// The names of what is lent.
+pub(super) const RECLAIMED: [&str; 2] = [resource::RECLAIMED_MILLICPU, resource::RECLAIMED_MEMORY];
+
 /// Reclaimed amounts as plain numbers: thousandths of a core, and bytes.
 pub(super) fn reclaimed(cpu: MilliCpu, memory: Bytes) -> ResourceList {
     BTreeMap::from([
