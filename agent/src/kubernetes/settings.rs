@@ -18,6 +18,8 @@ pub(crate) struct KubernetesSettings {
     pub(crate) kubelet_dir: PathBuf,
     /// Whether configuration objects of the cluster are followed.
     pub(crate) follow_configuration: bool,
+    /// The namespace whose `AdminQoSConfiguration`s count; empty: those of all namespaces.
+    pub(crate) configuration_namespace: String,
 }
 
 /// Where the pods of this node come from.
@@ -40,6 +42,7 @@ impl Default for KubernetesSettings {
             kubelet_url: "https://127.0.0.1:10250".to_owned(),
             kubelet_dir: PathBuf::from("/var/lib/kubelet"),
             follow_configuration: true,
+            configuration_namespace: String::new(),
         }
     }
 }
