@@ -67,10 +67,17 @@ fn first_line(text: &str) -> String {
     line.split(", set DuplicateKeyPolicy").next().unwrap_or_default().to_owned()
 }
 
+/// Sections that may change while the agent runs.
+const CHANGEABLE: [&str; 8] = ["qos", "estimator", "placement", "topology", "memory", "knobs", "takeBack", "eviction"];
+
 /// Lays keys over the sections that may change while the agent runs. Returns those laid.
 pub(super) fn lay(config: &mut Config, sections: Map<String, Value>, problems: &mut Vec<String>) -> Vec<String> {
     let mut laid = Vec::new();
     for (section, value) in sections {
+        if !CHANGEABLE.contains(&section.as_str()) {
+            problems.push(format!("{section}: is none of the sections that may change while the agent runs: {}", CHANGEABLE.join(", ")));
+            continue;
+        }
         if !value.is_object() {
             problems.push(format!("{section}: is not a mapping of keys to values"));
             continue;
@@ -85,8 +92,7 @@ pub(super) fn lay(config: &mut Config, sections: Map<String, Value>, problems: &
             "memory" => lay_one(&mut config.memory, keys),
             "knobs" => lay_one(&mut config.knobs, keys),
             "takeBack" => lay_one(&mut config.take_back, keys),
-            "eviction" => lay_one(&mut config.eviction, keys),
-            _ => Err("cannot change while the agent runs, so it can only stand in the file".to_owned()),
+            _ => lay_one(&mut config.eviction, keys),
         };
         problems.extend(result.err().map(|error| format!("{section}: {error}")));
     }

@@ -26,7 +26,33 @@ pub(crate) struct Merged {
 impl Merged {
     /// A problem that begins with a key of ours, told with the place in the object instead.
     pub(super) fn placed(&self, problem: &str) -> String {
-        placed(problem, &self.origin)
+        let place = problem.split_once(": ").and_then(|(key, rest)| Some(format!("{}: {rest}", self.origin.get(key)?)));
+        place.unwrap_or_else(|| format!("{CONFIG}: {problem}"))
+    }
+
+    fn put(&mut self, settings: &[Setting], values: &BTreeMap<String, Value>, problems: &mut Vec<String>) {
+        for setting in settings {
+            let Some(value) = values.get(setting.path) else { continue };
+            let place = format!("{CONFIG}.{}", setting.path);
+            match (setting.put)(&mut self.config, value) {
+                Ok(true) => {
+                    self.origin.insert(setting.key.to_owned(), place.clone());
+                    self.applied.push(place);
+                }
+                Ok(false) => self.ignored.push(place),
+                Err(problem) => problems.push(format!("{place}: {problem}")),
+            }
+        }
+    }
+
+    fn lay(&mut self, own: Map<String, Value>, problems: &mut Vec<String>) {
+        let mut found = Vec::new();
+        for key in self.config.lay(own, &mut found) {
+            let place = format!("{OWN}.{key}");
+            self.applied.push(place.clone());
+            self.origin.insert(key, place);
+        }
+        problems.extend(found.into_iter().map(|problem| format!("{OWN}.{problem}")));
     }
 }
 
@@ -39,44 +65,18 @@ pub(crate) fn merge(base: &Config, chosen: &Chosen) -> Result<Merged, Vec<String
     for (key, value) in &chosen.content {
         found.look(&joined("spec", key), value);
     }
-    let Found { values, own, mut ignored, mut problems } = found;
-    let mut config = base.clone();
-    let mut applied = Vec::new();
-    // Our key, and the place in the object that set it, for what the checks say.
-    let mut origin = BTreeMap::new();
-    let mut put_all = |config: &mut Config, settings: &[Setting], problems: &mut Vec<String>, origin: &mut BTreeMap<String, String>| {
-        for setting in settings {
-            let Some(value) = values.get(setting.path) else { continue };
-            let place = format!("{CONFIG}.{}", setting.path);
-            match (setting.put)(config, value) {
-                Ok(true) => {
-                    origin.insert(setting.key.to_owned(), place.clone());
-                    applied.push(place);
-                }
-                Ok(false) => ignored.push(place),
-                Err(problem) => problems.push(format!("{place}: {problem}")),
-            }
-        }
-    };
-    put_all(&mut config, &VALUES, &mut problems, &mut origin);
-    let mut own_problems = Vec::new();
-    let own_keys = config.lay(own, &mut own_problems);
-    problems.extend(own_problems.into_iter().map(|problem| format!("{OWN}.{problem}")));
-    origin.extend(own_keys.iter().map(|key| (key.clone(), format!("{OWN}.{key}"))));
-    put_all(&mut config, &SWITCHES, &mut problems, &mut origin);
-    applied.extend(own_keys.iter().map(|key| format!("{OWN}.{key}")));
+    let Found { values, own, ignored, mut problems } = found;
+    let mut merged = Merged { config: base.clone(), applied: Vec::new(), ignored, origin: BTreeMap::new() };
+    merged.put(&VALUES, &values, &mut problems);
+    merged.lay(own, &mut problems);
+    merged.put(&SWITCHES, &values, &mut problems);
     if problems.is_empty() {
-        config.check(&mut problems);
-        problems = problems.iter().map(|problem| placed(problem, &origin)).collect();
+        merged.config.check(&mut problems);
+        problems = problems.iter().map(|problem| merged.placed(problem)).collect();
     }
-    applied.sort();
-    ignored.sort();
-    if problems.is_empty() { Ok(Merged { config, applied, ignored, origin }) } else { Err(problems) }
-}
-
-fn placed(problem: &str, origin: &BTreeMap<String, String>) -> String {
-    let place = problem.split_once(": ").and_then(|(key, rest)| Some(format!("{}: {rest}", origin.get(key)?)));
-    place.unwrap_or_else(|| format!("{CONFIG}: {problem}"))
+    merged.applied.sort();
+    merged.ignored.sort();
+    if problems.is_empty() { Ok(merged) } else { Err(problems) }
 }
 
 /// What is in an object.

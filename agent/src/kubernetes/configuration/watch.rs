@@ -1,5 +1,4 @@
-//! The task that watches configuration objects. Lists come in small pages from the API server's cache, and only the node's own `CustomNodeConfig` is
-//! asked for.
+//! The task that watches configuration objects. Lists come in small pages, and only the node's own `CustomNodeConfig` is asked for.
 
 use super::ConfigurationEvent;
 use super::mirror::{Watched, read_status};
@@ -53,7 +52,7 @@ where
         namespace => Api::namespaced_with(follow.client.clone(), namespace, &kinds.0),
     };
     let configs: Api<DynamicObject> = Api::all_with(follow.client.clone(), &kinds.1);
-    let all = watcher::Config::default().any_semantic().page_size(PAGE);
+    let all = watcher::Config::default().page_size(PAGE);
     let own = all.clone().fields(&format!("metadata.name={}", follow.node));
     let mut task = Task {
         objects: paced(watcher(objects, all).boxed(), Pace::new(&follow.node, "objects")),
