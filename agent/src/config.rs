@@ -7,6 +7,7 @@ use crate::kubernetes::{KubernetesSettings, ReportSettings};
 use crate::remote::RemoteSettings;
 use gleaner_model::{CgroupPath, QosConfig, Span, Topology};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -243,7 +244,14 @@ impl Config {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    fn check(&self, problems: &mut Vec<String>) {
+    /// Lays values for single keys over the sections that may change while the agent runs; other sections are a problem.
+    /// Returns the keys that were laid, as `section.key`. The result still has to be checked.
+    pub(crate) fn lay(&mut self, sections: Map<String, Value>, problems: &mut Vec<String>) -> Vec<String> {
+        sections::lay(self, sections, problems)
+    }
+
+    /// What is wrong with the values, each problem beginning with its key.
+    pub(crate) fn check(&self, problems: &mut Vec<String>) {
         if let Some(address) = self.listen {
             check_listen(address, "listen", problems);
         }

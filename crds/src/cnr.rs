@@ -4,7 +4,7 @@
 //! packages, resource pools) is declared all the same, so that installing this definition over Katalyst's prunes nothing.
 
 mod metrics;
-mod schema;
+pub(crate) mod schema;
 mod zone;
 
 use std::collections::BTreeMap;

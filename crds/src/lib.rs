@@ -7,12 +7,14 @@
 //! Entry points:
 //! - [`cnr::CustomNodeResource`], the object through which a node shows what it lends, and [`manifests::crd_documents`], the YAML
 //!   that installs it;
+//! - [`config::AdminQosConfiguration`] and [`config::CustomNodeConfig`], the objects by which nodes are configured;
 //! - [`pluginregistration`] and [`resourceplugin`], messages, clients and servers of the resource plugin protocol, and [`podresources`], by
 //!   which others read what pods were given;
 //! - [`reclaimed::container_amounts`], what a container asks for, on top of [`quantity`];
 //! - [`keys`], everything that is only a name.
 
 pub mod cnr;
+pub mod config;
 pub mod error;
 pub mod keys;
 pub mod manifests;

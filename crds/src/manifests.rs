@@ -23,7 +23,7 @@ const HEADER: &str = "# Generated from the types in crds/; written by `cargo run
 /// # Errors
 /// When a definition cannot be written as YAML, which only a change of the types can cause.
 pub fn crd_documents() -> Result<Vec<CrdDocument>, CrdsError> {
-    let mut documents = vec![document(&CustomNodeResource::crd())?];
+    let mut documents = definitions().iter().map(document).collect::<Result<Vec<_>, _>>()?;
     documents.sort();
     Ok(documents)
 }
@@ -35,6 +35,12 @@ pub fn crd_documents() -> Result<Vec<CrdDocument>, CrdsError> {
 pub fn crds_yaml() -> Result<String, CrdsError> {
     let documents = crd_documents()?;
     Ok(documents.iter().map(|document| format!("---\n{}", document.yaml)).collect())
+}
+
+fn definitions() -> Vec<CustomResourceDefinition> {
+    let mut all = crate::config::definitions();
+    all.push(CustomNodeResource::crd());
+    all
 }
 
 fn document(crd: &CustomResourceDefinition) -> Result<CrdDocument, CrdsError> {
@@ -68,9 +74,10 @@ mod tests {
 
     #[test]
     fn a_definition_survives_the_way_through_yaml() {
-        for document in crd_documents().unwrap() {
+        for definition in definitions() {
+            let document = document(&definition).unwrap();
             let read: CustomResourceDefinition = serde_saphyr::from_str(&document.yaml).unwrap();
-            assert_eq!(read, CustomNodeResource::crd(), "{}", document.file_name);
+            assert_eq!(read, definition, "{}", document.file_name);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Reads a configuration so that every wrong key is reported, not only the first.
 
 use super::Config;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The configuration in a YAML text, made of what is right in it, and every problem with its key.
@@ -63,4 +65,45 @@ fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     // The rest is advice for those who program with the library.
     line.split(", set DuplicateKeyPolicy").next().unwrap_or_default().to_owned()
+}
+
+/// Sections that may change while the agent runs.
+const CHANGEABLE: [&str; 8] = ["qos", "estimator", "placement", "topology", "memory", "knobs", "takeBack", "eviction"];
+
+/// Lays keys over the sections that may change while the agent runs. Returns those laid.
+pub(super) fn lay(config: &mut Config, sections: Map<String, Value>, problems: &mut Vec<String>) -> Vec<String> {
+    let mut laid = Vec::new();
+    for (section, value) in sections {
+        if !CHANGEABLE.contains(&section.as_str()) {
+            problems.push(format!("{section}: is none of the sections that may change while the agent runs: {}", CHANGEABLE.join(", ")));
+            continue;
+        }
+        if !value.is_object() {
+            problems.push(format!("{section}: is not a mapping of keys to values"));
+            continue;
+        }
+        let Some(Value::Object(keys)) = right_part(&section, value, problems) else { continue };
+        laid.extend(keys.keys().map(|key| format!("{section}.{key}")));
+        let result = match section.as_str() {
+            "qos" => lay_one(&mut config.qos, keys),
+            "estimator" => lay_one(&mut config.estimator, keys),
+            "placement" => lay_one(&mut config.placement, keys),
+            "topology" => lay_one(&mut config.topology, keys),
+            "memory" => lay_one(&mut config.memory, keys),
+            "knobs" => lay_one(&mut config.knobs, keys),
+            "takeBack" => lay_one(&mut config.take_back, keys),
+            _ => lay_one(&mut config.eviction, keys),
+        };
+        problems.extend(result.err().map(|error| format!("{section}: {error}")));
+    }
+    laid
+}
+
+fn lay_one<T: Serialize + DeserializeOwned>(section: &mut T, keys: Map<String, Value>) -> Result<(), String> {
+    let mut whole = serde_json::to_value(&*section).map_err(|error| error.to_string())?;
+    if let Value::Object(whole) = &mut whole {
+        whole.extend(keys);
+    }
+    *section = serde_json::from_value(whole).map_err(|error| error.to_string())?;
+    Ok(())
 }

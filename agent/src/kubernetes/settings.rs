@@ -21,6 +21,8 @@ pub(crate) struct KubernetesSettings {
     pub(crate) kubelet_dir: PathBuf,
     /// Whether configuration objects of the cluster are followed.
     pub(crate) follow_configuration: bool,
+    /// The namespace whose `AdminQoSConfiguration`s count; empty: those of all namespaces.
+    pub(crate) configuration_namespace: String,
 }
 
 impl KubernetesSettings {
@@ -93,6 +95,7 @@ impl Default for KubernetesSettings {
             kubelet_insecure_tls: false,
             kubelet_dir: PathBuf::from("/var/lib/kubelet"),
             follow_configuration: true,
+            configuration_namespace: String::new(),
         }
     }
 }

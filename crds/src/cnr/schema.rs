@@ -13,7 +13,7 @@ pub(super) fn quantity(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// Quantities by resource name.
-pub(super) fn resource_list(generator: &mut SchemaGenerator) -> Schema {
+pub(crate) fn resource_list(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "additionalProperties": quantity(generator)})
 }
 
