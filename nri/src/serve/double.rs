@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! A runtime that does what a test tells it, on a real socket.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -118,4 +115,3 @@ impl Peer {
         read.is_ok_and(|count| count > 0)
     }
 }
->>>>>>> w/a

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use super::double::{Peer, Plugin};
@@ -245,4 +242,3 @@ async fn only_a_socket_of_root_or_our_own_user_is_dialled() {
         }
     }
 }
->>>>>>> w/a

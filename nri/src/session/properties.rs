@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! Whatever arrives, in whatever chunks.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -74,4 +71,3 @@ proptest! {
         run(&bytes, 4096);
     }
 }
->>>>>>> w/a

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
@@ -299,4 +296,3 @@ fn a_call_that_is_not_served_says_so_and_a_broken_one_does_no_harm() {
     let unknown = wire::StateChangeEvent { event: 99, ..Default::default() };
     assert_eq!(one(&mut session, "StateChange", &unknown).1[0].outcome(), Ok(Vec::new()), "an event of a later version");
 }
->>>>>>> w/a

@@ -9,11 +9,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Texts that are absurd, or nearly right.
-<<<<<<< HEAD
-fn text() -> impl Strategy<Value = String> {
-=======
 fn text() -> impl Strategy<Value = String> + Clone {
->>>>>>> w/a
     let part = prop::sample::select(vec![
         "a",
         "kubepods",
@@ -40,17 +36,6 @@ fn number() -> impl Strategy<Value = i64> {
 
 fn wire_resources(ids: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = wire::LinuxResources> {
     let numbers = (prop::option::of(any::<u64>()), prop::option::of(number()), prop::option::of(any::<u64>()), prop::option::of(number()));
-<<<<<<< HEAD
-    (numbers, text(), text(), prop::collection::btree_map(text(), text(), 0..3)).prop_map(
-        |((shares, quota, period, limit), cpus, mems, unified)| {
-            let unsigned = |value: Option<u64>| value.map(|value| wire::OptionalUInt64 { value });
-            let signed = |value: Option<i64>| value.map(|value| wire::OptionalInt64 { value });
-            let cpu = wire::LinuxCpu { shares: unsigned(shares), quota: signed(quota), period: unsigned(period), cpus, mems };
-            let memory = wire::LinuxMemory { limit: signed(limit), reservation: None, swap: None };
-            wire::LinuxResources { memory: Some(memory), cpu: Some(cpu), hugepage_limits: Vec::new(), unified }
-        },
-    )
-=======
     let files = prop::collection::btree_map(text(), text(), 0..3);
     (numbers, ids.clone(), ids, files).prop_map(|((shares, quota, period, limit), cpus, mems, unified)| {
         let unsigned = |value: Option<u64>| value.map(|value| wire::OptionalUInt64 { value });
@@ -59,7 +44,6 @@ fn wire_resources(ids: impl Strategy<Value = String> + Clone) -> impl Strategy<V
         let memory = wire::LinuxMemory { limit: signed(limit), reservation: None, swap: None };
         wire::LinuxResources { memory: Some(memory), cpu: Some(cpu), hugepage_limits: Vec::new(), unified }
     })
->>>>>>> w/a
 }
 
 fn limit() -> impl Strategy<Value = Limit<Bytes>> {
