@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -151,16 +151,16 @@ impl Drop for Served {
 
 async fn run(server: ApiServer, acceptor: TlsAcceptor, token: Token, listener: TcpListener, mut orders: UnboundedReceiver<Order>) {
     let address = listener.local_addr().unwrap();
-    let (mut listener, mut connections) = (Some(listener), JoinSet::new());
+    let (mut listener, mut reserved, mut connections) = (Some(listener), None::<TcpSocket>, JoinSet::new());
     loop {
         tokio::select! {
             biased;
             order = orders.recv() => {
                 let Some((listens, tell)) = order else { return };
-                if listens && listener.is_none() {
-                    listener = Some(TcpListener::bind(address).await.unwrap());
-                } else if !listens {
-                    listener = None;
+                if listens {
+                    listener = reserved.take().map(|socket| socket.listen(1024).unwrap()).or(listener);
+                } else if listener.take().is_some() {
+                    reserved = Some(reserve(address));
                     connections.shutdown().await;
                 }
                 let _ = tell.send(());
@@ -174,6 +174,15 @@ async fn run(server: ApiServer, acceptor: TlsAcceptor, token: Token, listener: T
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+/// Keeps a port from others, and refuses whoever connects to it.
+fn reserve(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Connections that have ended hold the port for a while.
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {

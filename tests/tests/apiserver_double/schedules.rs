@@ -69,7 +69,7 @@ async fn run(steps: &[Step], streaming: bool, page: u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn a_watcher_ends_with_what_the_server_has(steps in proptest::collection::vec(step(), 0..40), streaming: bool, page in 1_u32..4) {

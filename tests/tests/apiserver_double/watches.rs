@@ -131,6 +131,20 @@ async fn a_watcher_lists_again_when_its_version_is_gone_unless_a_bookmark_came_b
 }
 
 #[tokio::test]
+async fn kubes_watcher_does_not_list_again_when_410_is_a_status() {
+    let server = ApiServer::new();
+    server.gone_by_status(true);
+    server.add_pod(pod("a"));
+    let follower = Follower::start(server.client(), Config::default());
+    follower.agrees(&server, PODS).await;
+    server.compact();
+    server.push(Push::Cut(Cut::Clean));
+    // It asks for the same version for ever: whoever uses it must begin a new one. When this fails, kube has learnt it.
+    server.eventually("it fails again and again", |_| (follower.errors().len() > 4).then_some(())).await;
+    assert_eq!(1, follower.relists(), "{:?}", follower.errors());
+}
+
+#[tokio::test]
 async fn a_watcher_can_begin_without_a_list() {
     let server = ApiServer::new();
     ["a", "b"].iter().for_each(|name| drop(server.add_pod(pod(name))));
