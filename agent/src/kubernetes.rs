@@ -7,7 +7,7 @@ mod record;
 mod report;
 mod settings;
 
-pub(crate) use configuration::{Chosen, ConfigurationEvent, Follow, Followed, Outcome, follow};
+pub(crate) use configuration::{Chosen, ConfigurationEvent, Follow, Followed, Outcome, PART as CONFIGURATION_PART, follow};
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
 pub(crate) use settings::{KubernetesSettings, ReportSettings};
