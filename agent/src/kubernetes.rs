@@ -32,6 +32,7 @@ pub(crate) use links::Links;
 pub(crate) use pace::{Clock, backoff, jitter};
 pub(crate) use pods::watch_pods;
 pub(crate) use configuration::{Chosen, ConfigurationEvent, Follow, Followed, Outcome, follow};
+pub(crate) use configuration::{Chosen, ConfigurationEvent, Follow, Followed, Outcome, PART as CONFIGURATION_PART, follow};
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
 pub(crate) use reporter::Reporter;

@@ -22,6 +22,9 @@ pub(crate) use watch::{Follow, follow};
 
 use serde_json::{Map, Value};
 
+/// The name of this part in the agent's health.
+pub(crate) const PART: &str = "clusterConfiguration";
+
 /// What the cluster has for this node.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ConfigurationEvent {

@@ -119,7 +119,8 @@ impl Watched {
         let status = self.status();
         // The watch may tell an older version of a named object, or none at all where it follows another namespace.
         let named = self.fetched.as_ref().filter(|_| target(status).is_some()).and_then(|(_, object)| object.as_ref());
-        let others = objects.values().filter(|object| named.is_none_or(|named| named.source != object.source));
+        let same = |a: &Source, b: &Source| a.namespace == b.namespace && a.name == b.name;
+        let others = objects.values().filter(|object| named.is_none_or(|named| !same(&named.source, &object.source)));
         let selection = select(node, labels, others.chain(named), status, now);
         let mut unusable = selection.unusable;
         if self.objects.full {

@@ -231,3 +231,9 @@ fn the_sample_is_right() {
     assert_eq!(merged.ignored, Vec::<String>::new());
     assert!(merged.applied.len() >= 5, "{:?}", merged.applied);
 }
+
+#[test]
+fn the_reserve_of_a_node_without_reclaim_reads_as_the_documentation_says() {
+    let estimator = merged(json!({"reclaimedResourceConfig": {"enableReclaim": false}})).unwrap().config.estimator;
+    assert_eq!((estimator.cpu_reserve.to_string(), estimator.memory_reserve.to_string()), ("1000000".to_owned(), "1024Pi".to_owned()));
+}
