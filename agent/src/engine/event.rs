@@ -1,6 +1,6 @@
 use super::take_back::TakenBack;
 use crate::kubelet::KubeletEvent;
-use crate::kubernetes::{EvictionOutcome, PodsEvent};
+use crate::kubernetes::{ConfigurationEvent, EvictionOutcome, PodsEvent};
 use crate::qrm::PluginCall;
 use crate::remote::RemoteEvent;
 use crate::report::NodeState;
@@ -23,6 +23,8 @@ pub(crate) enum Event {
     ContainerEnded,
     /// The configuration is to be read again (SIGHUP).
     ConfigurationChanged,
+    /// What the cluster has to say on how this node is configured.
+    ConfigurationTold(ConfigurationEvent),
     /// How a part does that runs beside the loop.
     PartDoes {
         /// The part.
@@ -59,6 +61,12 @@ impl From<PodsEvent> for Event {
 impl From<(PodUid, EvictionOutcome)> for Event {
     fn from((pod, outcome): (PodUid, EvictionOutcome)) -> Self {
         Self::Evicted(pod, outcome)
+    }
+}
+
+impl From<ConfigurationEvent> for Event {
+    fn from(event: ConfigurationEvent) -> Self {
+        Self::ConfigurationTold(event)
     }
 }
 

@@ -148,6 +148,7 @@ impl Engine {
             locks,
         } = parts;
         let remote = RemotePlugins::new(&config.plugins);
+        let base = config.clone();
         Self {
             config,
             config_file,
@@ -166,6 +167,8 @@ impl Engine {
             qrm,
             stock,
             cluster: None,
+            base,
+            followed: None,
             configuration_refused: None,
             evicting: BTreeSet::new(),
             remote,
