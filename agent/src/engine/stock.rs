@@ -18,8 +18,10 @@ impl Engine {
             self.note("pods", problem.clone(), now);
         }
         self.tell_problems(&event, now);
-        let news = self.stock.as_mut().is_some_and(|stock| stock.told(event, &self.config.qos));
-        if news {
+        let Some(stock) = &mut self.stock else { return };
+        // Whatever is told of a pod, its cgroups may have come or gone.
+        stock.presence.expect_more(now);
+        if stock.told(event, &self.config.qos) {
             self.pods_are_others(now);
         }
     }
