@@ -1,9 +1,9 @@
 //! Who must go, and who ends them: the embedded runtime, or the API server's eviction.
 
 use super::Engine;
-use crate::kubernetes::{EvictionOrder, EvictionOutcome};
+use crate::kubernetes::{EvictionOrder, EvictionOutcome, event_of_outcome};
 use gleaner_eviction::Victim;
-use gleaner_model::{PodName, PodUid, Reason, Snapshot, Subject, Timestamp};
+use gleaner_model::{MilliCpu, Pod, PodName, PodUid, QosClass, Reason, Snapshot, Subject, Timestamp};
 use std::collections::BTreeSet;
 
 /// Ticks after which every reading should be there.
@@ -17,6 +17,7 @@ impl Engine {
         self.evicting.retain(|uid| snapshot.pods.contains_key(uid));
         let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.leaving(), fired);
         self.eviction = state;
+        self.withdraw_moot(snapshot, supply);
         let mut off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
         let nobody_ends = self.kubelets_pods().is_some() && self.cluster.is_none();
         if nobody_ends && !round.victims.is_empty() {
@@ -47,6 +48,17 @@ impl Engine {
         }
     }
 
+    /// Takes orders back whose cause is over: there is what all reclaimed pods were promised, and memory is not short.
+    fn withdraw_moot(&mut self, snapshot: &Snapshot, supply: Option<MilliCpu>) {
+        let Some(links) = self.cluster.as_ref().filter(|_| !self.evicting.is_empty() && !self.eviction.memory_short()) else { return };
+        let reclaimed = snapshot.pods.values().filter(|pod| pod.class() == QosClass::Reclaimed);
+        let promised: MilliCpu = reclaimed.map(Pod::reclaimed_cpu).sum();
+        if supply.is_some_and(|supply| supply >= promised) {
+            // Of what the API server took already nothing is left to take back.
+            self.evicting.retain(|pod| !links.evictions.withdraw(pod));
+        }
+    }
+
     /// What came of an eviction. A pod that could not be evicted may be chosen again when its cause lasts.
     pub(super) fn evicted(&mut self, pod: PodUid, outcome: &EvictionOutcome, now: Timestamp) {
         let name: Option<PodName> = self.kubelets_pods().and_then(|pods| pods.get(&pod)).map(|pod| pod.name.clone());
@@ -58,6 +70,9 @@ impl Engine {
             }
             EvictionOutcome::Failed(cause) => format!("cannot be evicted: {cause}"),
         };
+        if let (Some((reason, note)), Some(record)) = (event_of_outcome(outcome), self.stock.as_ref().and_then(|stock| stock.record(&pod))) {
+            self.tell_of_pod(record, reason, note);
+        }
         if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {
             self.evicting.remove(&pod);
         }

@@ -1,7 +1,7 @@
 //! What the cluster is told: made at the end of every tick, written by others when it is worth it.
 
 use super::Engine;
-use crate::kubernetes::{About, EventNote, Lent, Load, NodeReport, PodHolding, event_of};
+use crate::kubernetes::{About, ApiPod, EventNote, EventReason, Lent, Load, NodeReport, PodHolding, event_of};
 use gleaner_estimator::Estimate;
 use gleaner_host::cgroup;
 use gleaner_model::{Bytes, CpuSet, MilliCpu, Pod, PoolName, QosClass, Subject};
@@ -41,6 +41,22 @@ impl Engine {
                 Subject::Pool(_) => continue,
             };
             links.events.tell(EventNote { about, kind, reason, note });
+        }
+    }
+
+    /// Tells of a pod what is no decision.
+    pub(super) fn tell_of_pod(&self, pod: &ApiPod, reason: EventReason, note: String) {
+        self.tell(About::Pod { name: pod.pod.name.clone(), api_uid: pod.api_uid.clone() }, reason, note);
+    }
+
+    /// The same of the node.
+    pub(super) fn tell_of_node(&self, reason: EventReason, note: String) {
+        self.tell(About::Node, reason, note);
+    }
+
+    fn tell(&self, about: About, reason: EventReason, note: String) {
+        if let Some(links) = &self.cluster {
+            links.events.tell(EventNote { about, kind: reason.kind(), reason: reason.as_str(), note });
         }
     }
 
