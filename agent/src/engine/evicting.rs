@@ -81,11 +81,11 @@ impl Engine {
         }
     }
 
-    /// Pods that are on their way out.
+    /// Pods that are on their way out, and those that nobody can end: static ones.
     fn leaving(&self) -> BTreeSet<PodUid> {
         let mut leaving = self.runtime.leaving();
         leaving.extend(self.evicting.iter().cloned());
-        leaving.extend(self.stock.iter().flat_map(crate::stock::Stock::deleting).cloned());
+        leaving.extend(self.stock.iter().flat_map(crate::stock::Stock::no_victims).cloned());
         leaving
     }
 }
