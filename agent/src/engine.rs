@@ -89,8 +89,8 @@ pub(crate) struct Engine {
     followed: Option<Followed>,
     /// Why it is not in force, where it is not.
     configuration_refused: Option<String>,
-    /// Pods whose eviction was ordered and that are not gone yet, and whether the API server accepted it.
-    evicting: BTreeMap<PodUid, bool>,
+    /// Pods whose eviction was ordered and that are not gone yet.
+    evicting: BTreeSet<PodUid>,
     /// Resources whose plugins are other processes.
     remote: RemotePlugins,
     /// What of them is among the parts whose health is told.

@@ -24,7 +24,7 @@ mod stored;
 pub(crate) use ask::{Answer, ask};
 pub(crate) use client::{Connected, connect, connect_kubelet};
 pub(crate) use configuration::{ConfigurationEvent, Follow, Followed, Outcome, PART as CONFIGURATION_PART, follow};
-pub(crate) use events::{EventCounts, Events, event_of, event_of_outcome};
+pub(crate) use events::{EventCounts, EventReason, Events, event_of, event_of_outcome};
 pub(crate) use evictions::Evictions;
 pub(crate) use kubelet_pods::poll_pods;
 pub(crate) use links::Links;

@@ -157,7 +157,9 @@ impl Stock {
             self.api.remove(uid);
             self.file.change();
         }
-        !over.is_empty() && self.put_together(qos)
+        // Of those that only the runtime has told of nobody tells any more while it is away.
+        let lost = self.runtime.is_none() && self.provisional.iter().any(|uid| self.presence.cgroup(uid).is_none());
+        (lost || !over.is_empty()) && self.put_together(qos)
     }
 
     /// Pods that hold CPUs and memory, or are about to.
@@ -181,9 +183,9 @@ impl Stock {
         of_name.min_by_key(|pod| (pod.deleting, self.gone.contains(&pod.pod.uid)))
     }
 
-    /// Pods that somebody deletes.
-    pub(crate) fn deleting(&self) -> impl Iterator<Item = &PodUid> {
-        self.api.values().filter(|pod| pod.deleting).map(|pod| &pod.pod.uid)
+    /// Pods that somebody deletes already, and static ones, which the API server cannot end.
+    pub(crate) fn no_victims(&self) -> impl Iterator<Item = &PodUid> {
+        self.api.values().filter(|pod| pod.deleting || pod.is_static).map(|pod| &pod.pod.uid)
     }
 
     /// Where the pods and their containers live: what the kernel shows, and what the runtime says it is about to make. As with every kubelet,
@@ -208,8 +210,9 @@ impl Stock {
         self.provisional.clear();
         for sandbox in self.sandboxes.values().filter(|sandbox| !self.api.contains_key(&sandbox.uid)) {
             let containers: Vec<&SeenContainer> = self.containers.values().filter(|container| container.sandbox == sandbox.id).collect();
-            // The sandbox of a pod that is over stays for a while, and is told of again whenever the runtime is asked.
-            if containers.is_empty() && self.presence.cgroup(&sandbox.uid).is_none() {
+            // The sandbox of a pod that is over stays for a while, and is told of again whenever the runtime is asked. While there is no runtime
+            // what it told may be over too.
+            if (containers.is_empty() || self.runtime.is_none()) && self.presence.cgroup(&sandbox.uid).is_none() {
                 continue;
             }
             let Some(pod) = provisional::pod(sandbox, containers.into_iter(), qos) else { continue };

@@ -38,6 +38,10 @@ const REGISTER_CALL: u32 = 1;
 const ANSWER_WITHIN: Duration = Duration::from_secs(6);
 /// How long after the registration everything must have been told. It takes some tenths of a second; without it nothing will ever come.
 const SYNCHRONIZED_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is looked, while the runtime may tell what exists, whether this process stood still.
+const BEAT: Duration = Duration::from_millis(500);
+/// How long it may stand still then: what came meanwhile may be older than it looks, and answered too late.
+const STILL: Duration = Duration::from_millis(1500);
 /// How long the runtime waits for an answer, where it does not say so.
 const RUNTIME_WAITS: Duration = Duration::from_secs(2);
 
@@ -59,6 +63,9 @@ pub(crate) enum Cut {
     /// A runtime of 0.6 keeps the connection then and never sends an event.
     #[error("what exists was answered after {} ms, too late for the runtime", .0.as_millis())]
     Late(Duration),
+    /// So a runtime of 0.6 may have waited for longer than it seems.
+    #[error("the agent stood still for {} ms while the runtime was to tell what exists: the answer may be too late for it", .0.as_millis())]
+    Still(Duration),
 }
 
 /// Something for the one who decides.
@@ -94,6 +101,10 @@ pub(crate) struct Session {
     out: VecDeque<u8>,
     /// When the registration was answered.
     registered: Option<Duration>,
+    /// When this process was last seen at work.
+    awake: Duration,
+    /// Whether the runtime has told of itself; what exists comes next.
+    configured: bool,
     phase: Phase,
     runtime: KnownRuntime,
     unified: bool,
@@ -108,6 +119,8 @@ impl Session {
             responses: Assembler::new(),
             out: VecDeque::new(),
             registered: None,
+            awake: Duration::ZERO,
+            configured: false,
             phase: Phase::Young,
             runtime: KnownRuntime::default(),
             unified,
@@ -130,6 +143,7 @@ impl Session {
     /// When the conversation must end.
     pub(crate) fn receive(&mut self, mut bytes: &[u8], at: Duration) -> Result<Vec<Step>, Cut> {
         let mut steps = Vec::new();
+        self.awake = at;
         while let Some((channel, mut chunk)) = self.decoder.next(&mut bytes)? {
             match channel {
                 Channel::Plugin => {
@@ -191,7 +205,9 @@ impl Session {
     pub(crate) fn due(&self) -> Option<Duration> {
         match (self.registered, &self.phase) {
             (None, _) => Some(ANSWER_WITHIN),
-            (Some(registered), Phase::Young | Phase::Parts(_)) => Some(registered.saturating_add(SYNCHRONIZED_WITHIN)),
+            (Some(registered), Phase::Young | Phase::Parts(_)) => {
+                Some(registered.saturating_add(SYNCHRONIZED_WITHIN).min(self.awake.saturating_add(BEAT)))
+            }
             (Some(_), Phase::Answering { due, .. } | Phase::Flushing { due, .. }) => Some(*due),
             (Some(_), Phase::Settled) => None,
         }
@@ -201,7 +217,12 @@ impl Session {
     ///
     /// # Errors
     /// When it did not.
-    pub(crate) fn check(&self, at: Duration) -> Result<(), Cut> {
+    pub(crate) fn check(&mut self, at: Duration) -> Result<(), Cut> {
+        let still = at.saturating_sub(std::mem::replace(&mut self.awake, at));
+        let is_told = self.configured && matches!(self.phase, Phase::Young | Phase::Parts(_));
+        if is_told && !self.runtime.shows_unified && still >= STILL {
+            return Err(Cut::Still(still));
+        }
         if self.due().is_none_or(|due| at < due) {
             return Ok(());
         }
@@ -280,6 +301,7 @@ impl Session {
 
     fn configure(&mut self, call: u32, told: wire::ConfigureRequest) -> Step {
         self.runtime = call::runtime(told);
+        self.configured = true;
         let mask = wire::ConfigureResponse { events: call::mask() };
         self.respond(call, Response::success(mask.encode_to_vec().into()));
         Step::Tell(Event::Connected(self.runtime.clone()))

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::kubelet::{Exclusive, KubeletEvent, KubeletPart};
+use crate::kubernetes::EventReason;
 use gleaner_model::{CpuSet, Reason, Subject, Timestamp};
 use std::collections::BTreeMap;
 
@@ -53,6 +54,7 @@ impl Engine {
             };
             let what =
                 format!("kubelet's static CPU manager is active: CPUs that it gives to containers alone are taken as given, {others}");
+            self.tell_of_node(EventReason::KubeletManagesCPUs, what.clone());
             self.recorder.record(now, Subject::Node, Reason::Lifecycle { what });
         }
     }

@@ -82,7 +82,7 @@ impl Engine {
             base,
             followed: None,
             configuration_refused: None,
-            evicting: BTreeMap::new(),
+            evicting: BTreeSet::new(),
             remote,
             remote_parts: BTreeSet::new(),
             pod_root,

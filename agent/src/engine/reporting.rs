@@ -1,10 +1,10 @@
 //! What the cluster is told: made at the end of every tick, written by others when it is worth it.
 
 use super::Engine;
-use crate::kubernetes::{About, EventNote, Lent, Load, NodeReport, PodHolding, event_of};
+use crate::kubernetes::{About, ApiPod, EventNote, EventReason, Lent, Load, NodeReport, PodHolding, event_of};
 use gleaner_estimator::Estimate;
 use gleaner_host::cgroup;
-use gleaner_model::{Bytes, CpuSet, MilliCpu, Pod, PoolName, QosClass, Subject};
+use gleaner_model::{Bytes, CpuSet, MilliCpu, Pod, PodName, PoolName, QosClass, Subject};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,13 +34,38 @@ impl Engine {
             let Some((kind, reason, note)) = event_of(&decision.reason) else { continue };
             let about = match &decision.subject {
                 Subject::Node => About::Node,
-                Subject::Pod(name) => match self.stock.as_ref().and_then(|stock| stock.named(name)) {
-                    Some(pod) => self.about_pod(&pod.pod.uid, name),
+                Subject::Pod(name) => match self.about(name) {
+                    Some(about) => about,
                     None => continue,
                 },
                 Subject::Pool(_) => continue,
             };
             links.events.tell(EventNote { about, kind, reason, note });
+        }
+    }
+
+    /// The pod of this name. What an enhanced kubelet tells of has one uid.
+    fn about(&self, name: &PodName) -> Option<About> {
+        if let Some(record) = self.stock.as_ref().and_then(|stock| stock.named(name)) {
+            return Some(about_record(record));
+        }
+        let pod = self.kubelets_pods()?.values().find(|pod| pod.name == *name)?;
+        Some(About::Pod { name: name.clone(), api_uid: pod.uid.to_string() })
+    }
+
+    /// Tells of a pod what is no decision.
+    pub(super) fn tell_of_pod(&self, pod: &ApiPod, reason: EventReason, note: String) {
+        self.tell(about_record(pod), reason, note);
+    }
+
+    /// The same of the node.
+    pub(super) fn tell_of_node(&self, reason: EventReason, note: String) {
+        self.tell(About::Node, reason, note);
+    }
+
+    fn tell(&self, about: About, reason: EventReason, note: String) {
+        if let Some(links) = &self.cluster {
+            links.events.tell(EventNote { about, kind: reason.kind(), reason: reason.as_str(), note });
         }
     }
 
@@ -99,4 +124,10 @@ impl Engine {
         };
         BTreeMap::from([("cgroup".to_owned(), version.to_owned()), ("mode".to_owned(), self.config.mode.to_string())])
     }
+}
+
+/// A pod as people look it up: a static one by the uid that kubelet gave it.
+fn about_record(record: &ApiPod) -> About {
+    let api_uid = if record.is_static { record.pod.uid.to_string() } else { record.api_uid.clone() };
+    About::Pod { name: record.pod.name.clone(), api_uid }
 }

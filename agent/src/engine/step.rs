@@ -54,8 +54,9 @@ impl Engine {
         let pods = self.live();
         if let Some(presence) = self.presence() {
             // Nothing of a pod without a cgroup runs, however long its images take: that is known, not missing.
-            let waiting = pods.keys().filter(|uid| presence.cgroup(uid).is_none());
-            waiting.for_each(|uid| drop(readings.entry(uid.clone()).or_default()));
+            for uid in pods.keys().filter(|uid| presence.cgroup(uid).is_none()) {
+                readings.entry(uid.clone()).or_default();
+            }
         }
         Snapshot { at: now, pods, readings, node }
     }

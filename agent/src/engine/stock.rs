@@ -1,7 +1,7 @@
 //! The pods of a stock node: what is told of them, which CPUs they get, and what of that is written.
 
 use super::Engine;
-use crate::kubernetes::PodsEvent;
+use crate::kubernetes::{EventReason, PodsEvent};
 use crate::stock::{Stock, give_exclusive, lowered};
 use gleaner_model::{Assignment, CpuSet, KnobId, KnobKind, Plan, Pod, PodUid, PoolName, Reason, Subject, Timestamp};
 use gleaner_qrm_plugins::{Placement, demands, place};
@@ -51,8 +51,9 @@ impl Engine {
         for pod in pods.into_iter().filter(|pod| !pod.problems.is_empty()) {
             let told = self.stock.as_ref().and_then(|stock| stock.record(&pod.pod.uid)).is_some_and(|old| old.problems == pod.problems);
             if !told {
-                let cause = format!("treated as a {} pod: {}", pod.pod.class(), pod.problems.join("; "));
-                self.recorder.record(now, Subject::Pod(pod.pod.name.clone()), Reason::Refused { cause });
+                let what = format!("treated as a {} pod: {}", pod.pod.class(), pod.problems.join("; "));
+                self.tell_of_pod(pod, EventReason::AnnotationsInvalid, what.clone());
+                self.recorder.record(now, Subject::Pod(pod.pod.name.clone()), Reason::Lifecycle { what });
             }
         }
     }
@@ -83,9 +84,9 @@ impl Engine {
     ) -> (Placement, BTreeMap<PodUid, String>) {
         let mut start: Assignment = self.ledger.assignment().clone();
         give_exclusive(&self.topology, stock.exclusive(), |uid| pods.contains_key(uid), &mut start);
-        // One that had to be lowered asks anew for what it wants.
-        let placed = |uid: &PodUid| start.members.contains_key(uid) && !stock.lowered.contains_key(uid);
-        let (live, mut newcomers): (Vec<&Pod>, Vec<&Pod>) = pods.values().partition(|pod| placed(&pod.uid));
+        // One that had to be lowered asks anew for what it wants: as one that is among the shared pods it would keep that place.
+        start.members.retain(|uid, _| !stock.lowered.contains_key(uid));
+        let (live, mut newcomers): (Vec<&Pod>, Vec<&Pod>) = pods.values().partition(|pod| start.members.contains_key(&pod.uid));
         newcomers.sort_by(|a, b| a.name.cmp(&b.name));
         let live = live.into_iter().map(|pod| (pod.uid.clone(), pod.clone())).collect();
         let (_, start, nowhere) = self.choose(newcomers.into_iter().cloned().collect(), &live, start, now);

@@ -6,7 +6,7 @@ mod deliver;
 mod object;
 mod reason;
 
-pub(crate) use reason::{event_of, event_of_outcome};
+pub(crate) use reason::{EventReason, event_of, event_of_outcome};
 
 use super::{Clock, EventNote};
 use correlator::{Correlator, Write};

@@ -9,8 +9,9 @@ use gleaner_nri::Resources;
 use std::time::Duration;
 
 fn nothing() -> (Stock, QosConfig) {
-    let (stock, warning) = Stock::open("/nonexistent/pods.json".into(), &QosConfig::default());
+    let (mut stock, warning) = Stock::open("/nonexistent/pods.json".into(), &QosConfig::default());
     assert_eq!(warning, None);
+    stock.runtime = Some(KnownRuntime::default());
     (stock, QosConfig::default())
 }
 

@@ -49,6 +49,16 @@ async fn reply(session: &mut Session, question: Question) -> Seen {
 }
 
 #[test]
+fn a_process_that_stood_still_while_it_was_to_be_told_what_exists_cannot_trust_an_old_runtime() {
+    let mut session = configured(&old_runtime());
+    assert_eq!(session.due(), Some(BEAT));
+    assert_eq!((session.check(ms(500)), session.check(ms(1999))), (Ok(()), Ok(())), "a busy machine");
+    assert_eq!(session.check(ms(3499)), Err(Cut::Still(ms(1500))));
+    let newer = wire::ConfigureRequest { request_timeout: 2000, registration_timeout: 5000, ..old_runtime() };
+    assert_eq!(configured(&newer).check(ms(3000)), Ok(()), "it closes the connection by itself");
+}
+
+#[test]
 fn it_begins_with_its_registration() {
     let seen = flush(&mut Session::new("07", true), START).unwrap();
     let (service, method, payload) = seen[0].request();
@@ -90,9 +100,9 @@ fn a_refused_registration_ends_it() {
 
 #[test]
 fn what_does_not_come_in_time_ends_it() {
-    let session = Session::new("10", true);
+    let mut session = Session::new("10", true);
     assert_eq!((session.check(ms(5999)), session.check(ms(6000))), (Ok(()), Err(Cut::Unanswered)));
-    let session = configured(&old_runtime());
+    let mut session = configured(&old_runtime());
     assert_eq!((session.check(ms(9999)), session.check(ms(10_000))), (Ok(()), Err(Cut::Untold)));
 }
 

@@ -62,6 +62,8 @@ words! {
     AgentDegraded: Warning, "Watching";
     /// That part works again.
     AgentRecovered: Normal, "Watching";
+    /// The kubelet's static CPU manager is active, and gives CPUs away by itself.
+    KubeletManagesCPUs: Normal, "Placing";
     /// The cluster's configuration is not in force on this node.
     ConfigurationRefused: Warning, "Configuring";
 }
@@ -106,12 +108,11 @@ pub(crate) fn event_of(reason: &Reason) -> Option<(EventKind, &'static str, Stri
 }
 
 /// The Event of what came of an eviction. None for one that succeeded: that it was decided is told already.
-pub(crate) fn event_of_outcome(outcome: &EvictionOutcome) -> Option<(EventKind, &'static str, String)> {
-    let (word, note) = match outcome {
+pub(crate) fn event_of_outcome(outcome: &EvictionOutcome) -> Option<(EventReason, String)> {
+    match outcome {
         // The distance is left out: it grows, and the same sentence makes one series.
-        EvictionOutcome::Blocked { cause, .. } => (EventReason::EvictionBlocked, format!("not evicted yet: {cause}")),
-        EvictionOutcome::Failed(cause) => (EventReason::EvictionFailed, format!("not evicted: {cause}")),
-        EvictionOutcome::Accepted | EvictionOutcome::Gone => return None,
-    };
-    Some((word.kind(), word.as_str(), note))
+        EvictionOutcome::Blocked { cause, .. } => Some((EventReason::EvictionBlocked, format!("not evicted yet: {cause}"))),
+        EvictionOutcome::Failed(cause) => Some((EventReason::EvictionFailed, format!("not evicted: {cause}"))),
+        EvictionOutcome::Accepted | EvictionOutcome::Gone => None,
+    }
 }
