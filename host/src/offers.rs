@@ -137,9 +137,13 @@ fn children(root: &Path) -> BTreeSet<CgroupPath> {
 fn cgroup_pressure(layout: &Layout, tree: &CgroupPath) -> Option<bool> {
     // Where there is no cgroup2 mount there is no place for it.
     let Some(root) = layout.unified_mount() else { return Some(false) };
+    let has = |dir: &Path| dir.join("memory.pressure").exists();
     let own = layout.unified_dir(tree).filter(|dir| !tree.is_root() && dir.is_dir());
-    let dir = own.or_else(|| layout.unified_dir(&children(root).into_iter().next()?))?;
-    Some(dir.join("memory.pressure").exists())
+    match own.or_else(|| layout.unified_dir(&children(root).into_iter().next()?)) {
+        Some(dir) => Some(has(&dir)),
+        // Older kernels do not keep it on the root.
+        None => has(root).then_some(true),
+    }
 }
 
 fn resctrl() -> Resctrl {

@@ -89,7 +89,8 @@ pub(crate) fn draw(told: &Diagnosis, width: usize) -> String {
         .collect();
     sections.push(("FEATURES", told.features.iter().map(Feature::row).collect()));
     // One table, so that the columns of all groups stand below each other.
-    let rows: Vec<Vec<String>> = sections.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.iter().map(plain).collect())).collect();
+    let rows: Vec<Vec<String>> =
+        sections.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect())).collect();
     let text = table(&["", "", ""], &rows);
     let mut lines = text.lines().skip(1);
     for (title, rows) in &sections {
@@ -101,7 +102,7 @@ pub(crate) fn draw(told: &Diagnosis, width: usize) -> String {
 }
 
 /// A cell is one line, whatever others wrote into it.
-fn plain(cell: &String) -> String {
+fn plain(cell: &str) -> String {
     cut(cell, usize::MAX)
 }
 

@@ -45,9 +45,14 @@ fn cgroups(kernel: &Kernel) -> Finding {
 }
 
 fn controllers(offers: &Offers) -> Finding {
-    let word = |version: &Version| if *version == Version::V1 { "v1" } else { "v2" };
-    let there = offers.controllers.iter().filter_map(|(controller, version)| Some(format!("{controller} {}", word(version.as_ref()?))));
-    let there = there.collect::<Vec<_>>().join(", ");
+    // What are two controllers on v1 may be one on v2.
+    let word = |controller: &Controller, version: Version| match version {
+        Version::V1 => format!("{controller} v1"),
+        Version::V2 => format!("{} v2", controller.v2_name().unwrap_or(controller.v1_name())),
+    };
+    let mut there: Vec<String> = offers.controllers.iter().filter_map(|(one, version)| Some(word(one, (*version)?))).collect();
+    there.dedup();
+    let there = there.join(", ");
     let needed = [Controller::Cpu, Controller::Cpuacct, Controller::Cpuset, Controller::Memory];
     let lacking = needed.into_iter().filter(|controller| offers.controllers.get(controller).copied().flatten().is_none());
     let lacking: Vec<&str> = lacking.map(Controller::v1_name).collect();

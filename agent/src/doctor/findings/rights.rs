@@ -69,20 +69,15 @@ fn of_process(offers: &Offers) -> Vec<Finding> {
 }
 
 fn of_cluster(facts: &Facts, answers: &Answers) -> Vec<Finding> {
-    let told =
-        |right: &Right| right.verbs.iter().map(|verb| (*verb, answers.rights.get(&(right.resource, *verb)).cloned())).collect::<Vec<_>>();
-    let all: Vec<(&Right, Vec<(&str, Option<Said>)>)> = RIGHTS.iter().map(|right| (right, told(right))).collect();
     // When nothing is known, one line with the cause says as much as many.
-    let said = || all.iter().flat_map(|(_, verbs)| verbs).map(|(_, said)| said);
-    if let Some(Some(Said::NotKnown(cause))) = said().next()
-        && said().all(|said| !matches!(said, Some(Said::Yes | Said::No(_))))
-    {
-        return vec![OF.unknown("in the cluster", cause)];
+    let all_unknown = answers.rights.values().all(|said| matches!(said, Said::NotKnown(_)));
+    match answers.rights.values().next() {
+        Some(Said::NotKnown(cause)) if all_unknown => vec![OF.unknown("in the cluster", cause)],
+        _ => RIGHTS.iter().map(|right| of_right(facts, answers, right)).collect(),
     }
-    all.iter().map(|(right, verbs)| of_right(facts, answers, right, verbs)).collect()
 }
 
-fn of_right(facts: &Facts, answers: &Answers, right: &Right, verbs: &[(&str, Option<Said>)]) -> Finding {
+fn of_right(facts: &Facts, answers: &Answers, right: &Right) -> Finding {
     let name = right.name();
     let need = right.need(facts);
     if let Need::No(why) = need {
@@ -93,20 +88,25 @@ fn of_right(facts: &Facts, answers: &Answers, right: &Right, verbs: &[(&str, Opt
     {
         return OF.ok(name, format!("not used: there is no kind {kind}"));
     }
-    let refused: Vec<&str> = verbs.iter().filter(|(_, said)| matches!(said, Some(Said::No(_)))).map(|(verb, _)| *verb).collect();
+    let said = |verb: &'static str| answers.rights.get(&(right.resource, verb));
+    let refused: Vec<&str> = right.verbs.iter().copied().filter(|verb| matches!(said(verb), Some(Said::No(_)))).collect();
+    let all = refused.len() == right.verbs.len();
     if !refused.is_empty() {
-        let what = if refused.len() == verbs.len() { "not allowed".to_owned() } else { format!("{} not allowed", refused.join(", ")) };
+        let what = if all { "not allowed".to_owned() } else { format!("{} not allowed", refused.join(", ")) };
         let effect = format!("{}: {}", right.lost, right.remedy());
         return match need {
             Need::Must => OF.missing(name, what, effect).needed(),
-            _ if refused.len() == verbs.len() => OF.missing(name, what, effect),
+            _ if all => OF.missing(name, what, effect),
             _ => OF.limited(name, what, effect),
         };
     }
-    let unknown = verbs.iter().find_map(|(_, said)| match said {
+    let unknown = right.verbs.iter().find_map(|verb| match said(verb) {
+        Some(Said::Yes | Said::No(_)) => None,
         Some(Said::NotKnown(cause)) => Some(cause.as_str()),
         None => Some("not asked"),
-        _ => None,
     });
-    unknown.map_or_else(|| OF.ok(right.name(), "allowed"), |cause| OF.unknown(right.name(), cause))
+    match unknown {
+        Some(cause) => OF.unknown(name, cause),
+        None => OF.ok(name, "allowed"),
+    }
 }
