@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Say why a pod has the CPUs and limits that it has.
     Explain(ExplainArgs),
+    /// Say what this node has and lacks, and which features are on because of it.
+    Doctor(DoctorArgs),
     /// Put every kernel file back as it was before the agent wrote it; the agent must not be running.
     Restore(RestoreArgs),
     /// First step of a container's process: joins its cgroup, then becomes the container's command.
@@ -95,6 +97,15 @@ pub(crate) struct ExplainArgs {
     pub(crate) config: ConfigArgs,
     /// The pod: NAME, or NAMESPACE/NAME.
     pub(crate) pod: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print the same as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

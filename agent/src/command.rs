@@ -1,9 +1,11 @@
 //! What each command of the command line does.
 
+mod doctor;
 mod live;
 mod logs;
 mod restore;
 
+pub(crate) use doctor::doctor;
 pub(crate) use restore::restore;
 
 use crate::cli::{AgentArgs, ExplainArgs, StatusArgs};

@@ -182,12 +182,20 @@ impl Config {
     /// # Errors
     /// Every problem of file and flags, a line each; never empty.
     pub(crate) fn load(args: &ConfigArgs) -> Result<Self, Vec<String>> {
+        let (config, problems) = Self::load_what_is_right(args);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// As [`Config::load`]: what is right in file and flags, and every problem of the rest.
+    pub(crate) fn load_what_is_right(args: &ConfigArgs) -> (Self, Vec<String>) {
         let (mut config, mut problems) = match &args.config {
-            Some(file) => {
-                let (config, mut found) = read(file)?;
-                config.check(&mut found);
-                (config, found.into_iter().map(|p| format!("{}: {p}", file.display())).collect())
-            }
+            Some(file) => match read(file) {
+                Ok((config, mut found)) => {
+                    config.check(&mut found);
+                    (config, found.into_iter().map(|p| format!("{}: {p}", file.display())).collect())
+                }
+                Err(found) => (Self::default(), found),
+            },
             None => (Self::default(), Vec::new()),
         };
         if let Some(dir) = &args.state_dir {
@@ -201,7 +209,7 @@ impl Config {
             Some(Err(error)) => problems.push(format!("--cgroup-root: {error}")),
             None => {}
         }
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        (config, problems)
     }
 
     /// As [`Config::load`], with the flags of the agent itself.

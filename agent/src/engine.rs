@@ -22,7 +22,7 @@ mod stop;
 mod take_back;
 
 pub(crate) use event::{Event, ask};
-pub(crate) use start::{Started, feed, start};
+pub(crate) use start::{Started, feed, pod_root, start};
 
 use crate::config::Config;
 use crate::health::Health;

@@ -11,6 +11,7 @@ mod claims;
 mod cli;
 mod command;
 mod config;
+mod doctor;
 mod engine;
 mod error;
 mod health;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => command::agent(args),
         Command::Status(args) => command::status(args),
         Command::Explain(args) => command::explain(args),
+        Command::Doctor(args) => command::doctor(args),
         Command::Restore(args) => command::restore(args),
         Command::InitContainer(args) => {
             let cause = runtime::init::run(args);

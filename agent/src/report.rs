@@ -6,7 +6,8 @@ mod table;
 mod view;
 
 pub(crate) use explain::explain;
-pub(crate) use view::draw;
+pub(crate) use table::table;
+pub(crate) use view::{cut, draw};
 
 use crate::config::Mode;
 use crate::health::PartHealth;

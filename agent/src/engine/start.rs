@@ -219,7 +219,7 @@ fn make_private(dir: &Path) -> Result<(), AgentError> {
 }
 
 /// The cgroup that all pods live below. A kubelet with the systemd driver has made its own by the time that it asks anybody.
-fn pod_root(layout: &Layout, config: &Config) -> CgroupPath {
+pub(crate) fn pod_root(layout: &Layout, config: &Config) -> CgroupPath {
     let exists = |cgroup: &CgroupPath| layout.hierarchies().iter().any(|mount| mount.join(cgroup.relative()).is_dir());
     let systemd = config.cgroup_root.join("kubepods.slice").ok().filter(|_| config.mode != Mode::Standalone);
     systemd.filter(|slice| !exists(&config.kubepods()) && exists(slice)).unwrap_or_else(|| config.kubepods())

@@ -84,7 +84,12 @@ async fn configz(client: &Client, node: &str) -> Result<KubeletConfig, String> {
 }
 
 /// What a file holds; `None`: there is no file.
-pub(super) type Found = Result<Option<KubeletEvent>, String>;
+pub(crate) type Found = Result<Option<KubeletEvent>, String>;
+
+/// What the kubelet's files in this folder hold now. Waits for the disk.
+pub(crate) fn look_once(dir: &Path) -> Vec<(KubeletPart, Found)> {
+    Files::new(dir).look()
+}
 
 /// The kubelet's files that are read.
 struct Files([(KubeletPart, Watched); 3]);

@@ -1,7 +1,7 @@
 //! Columns of text.
 
 /// Lays rows out under a heading; each column is as wide as its widest cell, the last is not padded.
-pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(heading.get(column).map(|h| h.chars().count())).max().unwrap_or(0)

@@ -23,7 +23,7 @@ pub(crate) fn draw(state: &NodeState, now: Timestamp, width: usize) -> String {
 }
 
 /// A line of at most this width. What could steer a terminal is replaced: names and texts come from others.
-fn cut(line: &str, width: usize) -> String {
+pub(crate) fn cut(line: &str, width: usize) -> String {
     let plain: String =
         line.chars().map(|c| if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) { '\u{fffd}' } else { c }).collect();
     let line = plain.as_str();
