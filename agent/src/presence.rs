@@ -13,12 +13,16 @@ pub(crate) struct Presence {
     absent_since: BTreeMap<PodUid, Timestamp>,
     /// The last look found something else than the one before, and nobody asked yet.
     news: bool,
-    /// Until when new cgroups are looked for at every tick.
+    /// Until when new cgroups are looked for again and again.
     expected_until: Timestamp,
+    /// When was looked last.
+    looked: Option<Timestamp>,
 }
 
 /// How long after a pod was admitted its cgroups should have come.
 const COMING: Duration = Duration::from_secs(60);
+/// The least time between two looks for them: where pods come in a row, somebody waits for each, and a look at 500 pods takes as long as all else.
+const APART: Duration = Duration::from_millis(400);
 
 impl Presence {
     /// Notes what a look found, and tells which of the pods that hold something have had no cgroup for `patience`. A kubelet says when a pod
@@ -31,6 +35,7 @@ impl Presence {
         patience: Duration,
     ) -> Vec<PodUid> {
         let found = found.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+        self.looked = Some(now);
         self.news |= found != self.found;
         self.found = found;
         let mut absent = BTreeMap::new();
@@ -51,9 +56,9 @@ impl Presence {
         self.expected_until = now.after(COMING);
     }
 
-    /// Whether cgroups are to be looked for at every tick.
+    /// Whether cgroups are to be looked for now.
     pub(crate) fn expects_more(&self, now: Timestamp) -> bool {
-        now < self.expected_until
+        now < self.expected_until && self.looked.is_none_or(|looked| now.since(looked) >= APART)
     }
 
     /// Where a pod lives.

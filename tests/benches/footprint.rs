@@ -1,12 +1,12 @@
-//! What the agent itself costs: memory, threads and CPU time of the release binary in standalone mode with few and with many pods, and its
-//! size on disk. Needs root, and the release build of the agent beside the benches.
+//! What the agent itself costs: memory, threads and CPU time of the release binary with few and with many pods, standalone and on a stock node (API
+//! server over TLS, runtime over its socket), and its size on disk. Needs root, and the release build of the agent beside the benches.
 #![allow(clippy::print_stdout, reason = "printing is what a bench is for")]
 
 use gleaner_host::clock;
-use gleaner_tests::bench::{info, pending, within};
+use gleaner_model::Timestamp;
+use gleaner_tests::bench::{StockNode, cpu_seconds, info, pending, status, within};
 use gleaner_tests::{Node, Pod, pause, program};
 use nix::sys::signal::Signal;
-use nix::unistd::{SysconfVar, sysconf};
 use std::error::Error;
 use std::time::Duration;
 
@@ -21,10 +21,17 @@ fn main() {
         within("footprint, binary", f64::from(u32::try_from(file.len()).unwrap_or(u32::MAX)) / 1e6, 12.0, "MB");
     }
     for pods in [4, 110, 500] {
-        match run(pods) {
-            Ok(cost) => cost.print(pods),
-            Err(error) => pending(&format!("footprint, {pods} pods"), "15 MiB, with 500 pods 25 MiB; 0.5 % of a core", &error.to_string()),
-        }
+        print(&format!("footprint, {pods} pods"), pods, standalone(pods));
+    }
+    for pods in [4, 110, 500] {
+        print(&format!("footprint, stock node, {pods} pods"), pods, stock(pods));
+    }
+}
+
+fn print(name: &str, pods: u32, cost: Result<Cost, Box<dyn Error>>) {
+    match cost {
+        Ok(cost) => cost.print(name, pods),
+        Err(error) => pending(name, "15 MiB, with 500 pods 25 MiB; 0.5 % of a core", &error.to_string()),
     }
 }
 
@@ -40,12 +47,28 @@ struct Cost {
 }
 
 impl Cost {
-    fn print(&self, pods: u32) {
-        info(&format!("footprint, {pods} pods, all running after"), &format!("{:.1} s", self.ready));
-        within(&format!("footprint, {pods} pods, resident memory"), self.rss_mib, if pods > 110 { 25.0 } else { 15.0 }, "MiB");
-        info(&format!("footprint, {pods} pods, anonymous memory"), &format!("{:.2} MiB", self.anon_mib));
-        info(&format!("footprint, {pods} pods, threads"), &self.threads.to_string());
-        let name = format!("footprint, {pods} pods, cpu of one core");
+    /// Lets the agent settle, and watches it. To be asked when all its pods run; `begun` is when it started.
+    fn watch(node: &Node, begun: Timestamp) -> Result<Self, Box<dyn Error>> {
+        let ready = clock::now().since(begun).as_secs_f64();
+        pause(SETTLING);
+        let (from, before) = (clock::now(), cpu_seconds(node)?);
+        pause(WATCHED);
+        let (to, after) = (clock::now(), cpu_seconds(node)?);
+        Ok(Self {
+            ready,
+            rss_mib: status(node, "VmRSS:")? / 1024.0,
+            anon_mib: status(node, "RssAnon:")? / 1024.0,
+            threads: status(node, "Threads:")?,
+            cpu: (after - before) / to.since(from).as_secs_f64() * 100.0,
+        })
+    }
+
+    fn print(&self, name: &str, pods: u32) {
+        info(&format!("{name}, all running after"), &format!("{:.1} s", self.ready));
+        within(&format!("{name}, resident memory"), self.rss_mib, if pods > 110 { 25.0 } else { 15.0 }, "MiB");
+        info(&format!("{name}, anonymous memory"), &format!("{:.2} MiB", self.anon_mib));
+        info(&format!("{name}, threads"), &self.threads.to_string());
+        let name = format!("{name}, cpu of one core");
         if pods > 110 {
             info(&name, &format!("{:.2} %", self.cpu));
         } else {
@@ -54,7 +77,7 @@ impl Cost {
     }
 }
 
-fn run(pods: u32) -> Result<Cost, Box<dyn Error>> {
+fn standalone(pods: u32) -> Result<Cost, Box<dyn Error>> {
     let mut node = Node::new("footprint").ok_or("this machine cannot have a node of its own")?;
     node.configure(CONFIG);
     (0..pods).for_each(|number| node.add(&pod(number)));
@@ -62,18 +85,22 @@ fn run(pods: u32) -> Result<Cost, Box<dyn Error>> {
     node.start();
     let names: Vec<String> = (0..pods).map(name).collect();
     node.running(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let ready = clock::now().since(begun).as_secs_f64();
-    pause(SETTLING);
-    let (from, before) = (clock::now(), cpu_seconds(&node)?);
-    pause(WATCHED);
-    let (to, after) = (clock::now(), cpu_seconds(&node)?);
-    let cost = Cost {
-        ready,
-        rss_mib: status(&node, "VmRSS:")? / 1024.0,
-        anon_mib: status(&node, "RssAnon:")? / 1024.0,
-        threads: status(&node, "Threads:")?,
-        cpu: (after - before) / to.since(from).as_secs_f64() * 100.0,
-    };
+    let cost = Cost::watch(&node, begun)?;
+    ended(node, cost)
+}
+
+/// The containers' cgroups are real, and without processes.
+fn stock(pods: u32) -> Result<Cost, Box<dyn Error>> {
+    let mut stock = StockNode::new("footprint", pods).ok_or("this machine cannot have a node of its own")?;
+    stock.node.configure_from_source(CONFIG);
+    let begun = clock::now();
+    stock.node.start();
+    stock.settled();
+    let cost = Cost::watch(&stock.node, begun)?;
+    ended(stock.node, cost)
+}
+
+fn ended(mut node: Node, cost: Cost) -> Result<Cost, Box<dyn Error>> {
     match node.stop(Signal::SIGTERM).code {
         Some(0) => Ok(cost),
         code => Err(format!("the agent ended with {code:?}\n{}", node.log()).into()),
@@ -93,26 +120,4 @@ fn pod(number: u32) -> Pod {
 
 fn name(number: u32) -> String {
     format!("pod-{number:03}")
-}
-
-fn proc(node: &Node, file: &str) -> Result<String, Box<dyn Error>> {
-    let path = format!("/proc/{}/{file}", node.agent_pid());
-    std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}\n{}", node.log()).into())
-}
-
-/// A number of `/proc/<pid>/status`; memory is in KiB.
-fn status(node: &Node, key: &str) -> Result<f64, Box<dyn Error>> {
-    let text = proc(node, "status")?;
-    let value = text.lines().find_map(|line| line.strip_prefix(key)).and_then(|rest| rest.split_whitespace().next());
-    Ok(value.ok_or_else(|| format!("no {key}"))?.parse()?)
-}
-
-/// User and system time of all threads of the agent.
-fn cpu_seconds(node: &Node) -> Result<f64, Box<dyn Error>> {
-    let text = proc(node, "stat")?;
-    // The name may hold spaces; after it come the state as field 3, and utime and stime as fields 14 and 15 (proc_pid_stat(5)).
-    let (_, fields) = text.rsplit_once(')').ok_or("no name in stat")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
-    let per_second = sysconf(SysconfVar::CLK_TCK)?.ok_or("the clock tick is not known")?;
-    Ok(f64::from(ticks) / f64::from(u32::try_from(per_second)?))
 }

@@ -5,11 +5,15 @@
 #![allow(clippy::print_stdout, reason = "printing is what a bench is for")]
 
 mod cgroup;
+mod process;
+mod stock;
 
 use gleaner_host::clock;
 use std::time::Duration;
 
 pub use cgroup::OwnCgroup;
+pub use process::{cpu_seconds, status};
+pub use stock::{Beginning, StockNode};
 
 /// What a run returns, and how long it took in microseconds.
 pub fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {

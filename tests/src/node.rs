@@ -78,8 +78,12 @@ impl Node {
 
     /// The configuration of tests with more keys.
     pub fn configure_more(&self, more: &str) {
-        let folders = self.source.configuration(self.dir.path());
-        self.configure(&format!("{CONFIG}{folders}{more}"));
+        self.configure_from_source(&format!("{CONFIG}{more}"));
+    }
+
+    /// The configuration with nothing but these keys, and where pods come from.
+    pub fn configure_from_source(&self, yaml: &str) {
+        self.configure(&format!("{}{yaml}", self.source.configuration(self.dir.path())));
     }
 
     /// Makes a cgroup below the node's, and all on the way to it.
@@ -96,10 +100,10 @@ impl Node {
         cgroup
     }
 
-    /// Removes a pod's cgroups, as a kubelet does when its processes have ended.
+    /// Removes a pod's cgroups, as a kubelet does when its processes have ended. That of its container may be gone already.
     pub fn remove_pod_cgroups(&self, container: &CgroupPath) {
         let pod = container.parent().expect("a pod around it");
-        for dir in [container, &pod].into_iter().flat_map(|cgroup| self.tree.dirs(cgroup)) {
+        for dir in [container, &pod].into_iter().flat_map(|cgroup| self.tree.dirs(cgroup)).filter(|dir| dir.exists()) {
             fs::remove_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         }
     }

@@ -109,7 +109,7 @@ impl Engine {
         stock.see_container(SeenContainer { running: true, ..container }, &self.config.qos);
         self.planned = None;
         if !self.settling {
-            self.step(now);
+            self.place_and_write(now);
         }
     }
 

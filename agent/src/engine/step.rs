@@ -40,6 +40,20 @@ impl Engine {
         self.sampler.set_targets(self.targets());
         self.save_pods(now);
         self.tell_cluster();
+        self.put_back(snapshot);
+    }
+
+    /// The part of a step that a newcomer of a stock node waits for: everybody is placed, and what is new is written.
+    pub(super) fn place_and_write(&mut self, now: Timestamp) {
+        let snapshot = self.snapshot(now);
+        if !self.stopping {
+            self.place_stock(now);
+        }
+        self.enforce(false, &snapshot);
+        self.put_back(snapshot);
+    }
+
+    fn put_back(&mut self, snapshot: Snapshot) {
         if let Some(sample) = &mut self.sample {
             sample.pods = snapshot.readings;
         }

@@ -2,7 +2,7 @@
 
 use super::ApiPod;
 use crate::error::AgentError;
-use gleaner_host::state::{read_text, set_aside, write_atomically};
+use gleaner_host::state::{read_text, replace, set_aside};
 use gleaner_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -89,7 +89,8 @@ impl PodsFile {
             .map_err(|e| AgentError::io("write", &self.file, std::io::Error::other(e)))?;
         let digest: [u8; 32] = Sha256::digest(&text).into();
         if self.digest != Some(digest) {
-            write_atomically(&self.file, &text)?;
+            // Not made durable: whoever creates a container would wait for the disk, and kubelet runs no pod after a boot that it cannot ask for.
+            replace(&self.file, &text)?;
             self.digest = Some(digest);
         }
         self.changed = false;

@@ -13,12 +13,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How far the object is from what it should say. The time of the last heartbeat does not count.
+/// How far the object is from what it should say. The time of the last heartbeat does not count; changes of CPU and memory up to the least do not
+/// matter.
 pub(crate) fn gap(
     told: &CustomNodeResource,
     spec: &CustomNodeResourceSpec,
     status: &CustomNodeResourceStatus,
     owner: Option<&OwnerReference>,
+    least: [u64; 2],
 ) -> Gap {
     let empty = CustomNodeResourceStatus::default();
     let old = told.status.as_ref().unwrap_or(&empty);
@@ -32,12 +34,12 @@ pub(crate) fn gap(
         (false, true) => Other::Same,
         (false, false) => Other::Changed,
     };
-    Gap { amounts: amounts(old, status), other }
+    Gap { amounts: amounts(old, status, least), other }
 }
 
 /// Whether the status needs no write, but for its heartbeat.
 pub(crate) fn same_status(told: &CustomNodeResource, status: &CustomNodeResourceStatus) -> bool {
-    let gap = gap(told, &told.spec, status, None);
+    let gap = gap(told, &told.spec, status, None, [0; 2]);
     told.status.is_some() && gap.other == Other::Same && gap.amounts.iter().all(|amount| amount.told == amount.wanted)
 }
 
@@ -124,7 +126,7 @@ fn spell(list: &mut ResourceList) {
 }
 
 /// What is lent: of the whole node, then of each NUMA node. What cannot be read counts as nothing told.
-fn amounts(old: &CustomNodeResourceStatus, new: &CustomNodeResourceStatus) -> Vec<Amount> {
+fn amounts(old: &CustomNodeResourceStatus, new: &CustomNodeResourceStatus, least: [u64; 2]) -> Vec<Amount> {
     let of = |list: Option<&ResourceList>, name: &str| {
         let quantity = list.and_then(|list| list.get(name));
         quantity.and_then(|quantity| value(&quantity.0).ok()).map_or(0, WholeValue::get)
@@ -132,12 +134,12 @@ fn amounts(old: &CustomNodeResourceStatus, new: &CustomNodeResourceStatus) -> Ve
     let (old_zones, new_zones) = (numa_zones(old), numa_zones(new));
     let names: BTreeSet<&str> = old_zones.keys().chain(new_zones.keys()).copied().collect();
     let mut all = Vec::new();
-    for name in RECLAIMED {
-        let whole = Amount::whole(of(old.resources.allocatable.as_ref(), name), of(new.resources.allocatable.as_ref(), name));
+    for (name, least) in RECLAIMED.into_iter().zip(least) {
+        let whole = Amount::whole(of(old.resources.allocatable.as_ref(), name), of(new.resources.allocatable.as_ref(), name), least);
         all.push(whole);
         for zone in &names {
             let in_zone = |zones: &BTreeMap<&str, &ResourceList>| of(zones.get(zone).copied(), name);
-            all.push(Amount { told: in_zone(&old_zones), wanted: in_zone(&new_zones), base: whole.told, whole: false });
+            all.push(Amount { told: in_zone(&old_zones), wanted: in_zone(&new_zones), base: whole.told, whole: false, least });
         }
     }
     all

@@ -4,6 +4,7 @@ use super::calls::{Backoff, Kind, MANAGER, Trouble, call, find, params};
 use super::cnr::cnr;
 use super::cnr_gap::{gap, same_status, spec_patch, status_patch};
 use super::load::Loads;
+use super::offer::least;
 use super::pacer::{Pacer, Verdict};
 use super::shell::{Line, Shared};
 use crate::kubernetes::NodeReport;
@@ -105,7 +106,7 @@ impl CnrTask {
         };
         let (spec, status) = cnr(report, self.loads.told());
         let wanted = Wanted { spec, status, owner: self.owners.borrow().clone() };
-        let gap = gap(&told, &wanted.spec, &wanted.status, wanted.owner.as_ref());
+        let gap = gap(&told, &wanted.spec, &wanted.status, wanted.owner.as_ref(), least(report));
         if let Verdict::Wait(until) = self.pacer.decide(&gap, now, &self.shared.settings) {
             self.known = Known::There(told);
             return Ok(until);

@@ -69,8 +69,8 @@ pub(crate) fn node_status(report: &NodeReport) -> NodeStatus {
     NodeStatus { cpu: offer.cpu, memory: offer.memory, conditions }
 }
 
-/// How far the Node is from what it should say.
-pub(crate) fn gap(told: &NodeView, wanted: &NodeWanted) -> Gap {
+/// How far the Node is from what it should say. Changes of CPU and memory up to the least do not matter.
+pub(crate) fn gap(told: &NodeView, wanted: &NodeWanted, least: [u64; 2]) -> Gap {
     let taints = has_taint(told);
     let conditions = wanted.status.iter().flat_map(|status| &status.conditions);
     let same = conditions.into_iter().all(|(type_, saying)| told.condition(type_).is_some_and(|old| old.says(saying)));
@@ -80,22 +80,22 @@ pub(crate) fn gap(told: &NodeView, wanted: &NodeWanted) -> Gap {
         _ if same => Other::Same,
         _ => Other::Changed,
     };
-    Gap { amounts: wanted.status.as_ref().map(|status| amounts(told, status)).unwrap_or_default(), other }
+    Gap { amounts: wanted.status.as_ref().map(|status| amounts(told, status, least)).unwrap_or_default(), other }
 }
 
 /// Whether the status needs no write, but for its heartbeat.
 pub(crate) fn same_status(told: &NodeView, wanted: &NodeWanted) -> bool {
-    let gap = gap(told, &NodeWanted { taint: has_taint(told), ..wanted.clone() });
+    let gap = gap(told, &NodeWanted { taint: has_taint(told), ..wanted.clone() }, [0; 2]);
     gap.other == Other::Same && gap.amounts.iter().all(|amount| amount.told == amount.wanted)
 }
 
 /// Capacity and allocatable, each as it is. Capacity counts too: kubelet makes allocatable from it.
-fn amounts(told: &NodeView, status: &NodeStatus) -> Vec<Amount> {
+fn amounts(told: &NodeView, status: &NodeStatus, least: [u64; 2]) -> Vec<Amount> {
     let of = |list: &ResourceList, name: &str| list.get(name).and_then(|quantity| value(&quantity.0).ok()).map_or(0, WholeValue::get);
     let wanted = [status.cpu.get(), status.memory.get()];
     let lists = [&told.status.allocatable, &told.status.capacity];
-    let pairs = lists.into_iter().flat_map(|list| RECLAIMED.into_iter().zip(wanted).map(move |(name, wanted)| (list, name, wanted)));
-    pairs.map(|(list, name, wanted)| Amount::whole(of(list, name), wanted)).collect()
+    let named = || RECLAIMED.into_iter().zip(wanted).zip(least);
+    lists.into_iter().flat_map(|list| named().map(move |((name, wanted), least)| Amount::whole(of(list, name), wanted, least))).collect()
 }
 
 /// Amounts and conditions, as a strategic merge patch of the status: what is not named stays. A resource that was never there stays away while

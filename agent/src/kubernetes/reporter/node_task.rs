@@ -5,6 +5,7 @@ use super::faults::Faults;
 use super::load::Loads;
 use super::node_status::{NodeWanted, gap, same_status, status_patch, taint_patch, wanted};
 use super::node_view::NodeView;
+use super::offer::least;
 use super::pacer::{Pacer, Verdict};
 use super::shell::{Line, Shared};
 use futures_util::StreamExt;
@@ -139,7 +140,7 @@ impl NodeTask {
         if self.tainting.rests(now).is_some() {
             wanted.taint = taint_patch(&view, false).is_some();
         }
-        let gap = gap(&view, &wanted);
+        let gap = gap(&view, &wanted, least(&report));
         match self.pacer.decide(&gap, now, &settings) {
             Verdict::Wait(until) => Some(self.tainting.rests(now).map_or(until, |rests| rests.min(until))),
             Verdict::Write => {

@@ -25,6 +25,11 @@ pub(crate) fn offer(report: &NodeReport) -> Offer {
     }
 }
 
+/// A hundredth of the node's CPU and memory: a smaller change of what is lent is not worth a write, however little that is.
+pub(crate) fn least(report: &NodeReport) -> [u64; 2] {
+    [MilliCpu::from_cpus(report.topology.cpus().count()).get() / 100, report.memory.get() / 100]
+}
+
 /// Divides a whole by weights, rounded so that the parts make up the whole; evenly where all weights are zero.
 pub(crate) fn split(whole: u64, weights: &[u64]) -> Vec<u64> {
     let even = weights.iter().all(|weight| *weight == 0);

@@ -1,5 +1,5 @@
 //! When an object is written. Pure: what it says, what it should say and the time go in, a verdict comes out. A fall is told soon, a rise when it
-//! has lasted, everything else at the refresh, and no two nodes keep step.
+//! has lasted, everything else at the refresh, and no two nodes keep step. Where rises are soon taken back, the next one has to last longer.
 
 use crate::kubernetes::ReportSettings;
 use gleaner_model::{Permille, Timestamp};
@@ -17,17 +17,19 @@ pub(crate) struct Amount {
     pub(crate) base: u64,
     /// Whether it is the amount of the whole node.
     pub(crate) whole: bool,
+    /// A change up to this is too small for anybody, however little is lent.
+    pub(crate) least: u64,
 }
 
 impl Amount {
     /// An amount of the whole node.
-    pub(crate) const fn whole(told: u64, wanted: u64) -> Self {
-        Self { told, wanted, base: told, whole: true }
+    pub(crate) const fn whole(told: u64, wanted: u64, least: u64) -> Self {
+        Self { told, wanted, base: told, whole: true, least }
     }
 
     fn matters(self, threshold: Permille) -> bool {
-        let change = u128::from(self.told.abs_diff(self.wanted));
-        change * 1000 > u128::from(threshold.get()) * u128::from(self.base)
+        let change = self.told.abs_diff(self.wanted);
+        change > self.least && u128::from(change) * 1000 > u128::from(threshold.get()) * u128::from(self.base)
     }
 }
 
@@ -68,6 +70,12 @@ pub(crate) struct Pacer {
     last: Option<Timestamp>,
     round: u64,
     rising: Option<Timestamp>,
+    /// What was told at the last look to be due.
+    kind: Kind,
+    /// When a rise was told that was not taken back so far.
+    risen: Option<Timestamp>,
+    /// How many rises in a row were taken back before the next refresh.
+    taken_back: u32,
     said: Vec<u64>,
     // What is still urgent after it was written cannot be said, and trying faster does not help.
     urged: bool,
@@ -76,21 +84,34 @@ pub(crate) struct Pacer {
 impl Pacer {
     /// For an object of this node that was not written yet.
     pub(crate) fn new(node: &str) -> Self {
-        Self { seed: seed(node), last: None, round: 0, rising: None, said: Vec::new(), urged: false }
+        Self {
+            seed: seed(node),
+            last: None,
+            round: 0,
+            rising: None,
+            kind: Kind::Same,
+            risen: None,
+            taken_back: 0,
+            said: Vec::new(),
+            urged: false,
+        }
     }
 
     /// Whether to write now. The first time always: nobody knows what was meant by what is there.
     pub(crate) fn decide(&mut self, gap: &Gap, now: Timestamp, settings: &ReportSettings) -> Verdict {
         let Some(last) = self.last else { return Verdict::Write };
-        let kind = self.kind(gap, settings.threshold);
-        self.rising = if kind == Kind::Rises { Some(self.rising.unwrap_or(now)) } else { None };
+        self.kind = self.kind(gap, settings.threshold);
+        self.rising = if self.kind == Kind::Rises { Some(self.rising.unwrap_or(now)) } else { None };
         self.urged &= gap.other == Other::Urgent;
+        if self.risen.is_some_and(|risen| now.since(risen) >= settings.refresh.get()) {
+            (self.risen, self.taken_back) = (None, 0);
+        }
         let slow = self.spread(settings.raise_after.get());
-        let lent = match kind {
+        let lent = match self.kind {
             Kind::Same => None,
             Kind::Withdrawn => Some(now),
             Kind::Falls => Some(last.after(settings.lower_after.get())),
-            Kind::Rises => Some(last.max(self.rising.unwrap_or(now)).after(slow)),
+            Kind::Rises => Some(last.max(self.rising.unwrap_or(now)).after(slow.saturating_mul(1 << self.taken_back))),
         };
         let other = match gap.other {
             Other::Same => None,
@@ -104,6 +125,13 @@ impl Pacer {
 
     /// Notes that everything in the gap was written.
     pub(crate) fn wrote(&mut self, gap: &Gap, now: Timestamp) {
+        match self.kind {
+            Kind::Same => {}
+            Kind::Rises => self.risen = Some(now),
+            Kind::Falls | Kind::Withdrawn => {
+                self.taken_back = (self.taken_back + u32::from(self.risen.take().is_some())).min(MOST_DOUBLINGS);
+            }
+        }
         self.last = Some(now);
         self.round = self.round.wrapping_add(1);
         self.rising = None;
@@ -135,6 +163,9 @@ impl Pacer {
         span.saturating_add(part(span, self.seed, self.round) / 5)
     }
 }
+
+/// Of the time that a rise has to last. The refresh ends the wait in any case.
+const MOST_DOUBLINGS: u32 = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

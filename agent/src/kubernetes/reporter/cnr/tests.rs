@@ -189,7 +189,7 @@ fn every_part_that_changes_is_a_difference() {
     let told = written(&base, Load::default());
     let other = |report: &NodeReport, load| {
         let (spec, status) = cnr(report, load);
-        gap(&told, &spec, &status, None).other
+        gap(&told, &spec, &status, None, [0; 2]).other
     };
     let loaded = Load { memory_short: true, cpu_suppressed: false };
     let choice = TopologyChoice { policy: Policy::Numeric, ..TopologyChoice::default() };

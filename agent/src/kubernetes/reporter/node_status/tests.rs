@@ -48,7 +48,7 @@ fn amounts_in_the_spelling_of_the_api_server_are_no_difference() {
     let report = lending(3000, 16 * GIB);
     for (cpu, memory) in [("3k", "16Gi"), ("3000", "17179869184"), ("3000000m", "16Gi")] {
         let (told, wanted) = (node(&report, cpu, memory), wanted(&report, Load::default(), &settings()));
-        let gap = gap(&told, &wanted);
+        let gap = gap(&told, &wanted, [0; 2]);
         assert_eq!(gap.other, Other::Same, "{cpu} {memory}");
         assert!(gap.amounts.iter().all(|amount| amount.told == amount.wanted), "{gap:?}");
         assert!(same_status(&told, &wanted));
@@ -74,8 +74,8 @@ fn in_shadow_and_when_nothing_is_known_what_was_told_becomes_zero() {
         }
         let mut pacer = Pacer::new("n");
         let at = |seconds| Timestamp::since_boot(Duration::from_secs(seconds));
-        pacer.wrote(&gap(&told, &NodeWanted { status: Some(node_status(&report())), taint: false }), at(0));
-        assert_eq!(pacer.decide(&gap(&told, &wanted), at(1), &settings()), Verdict::Write);
+        pacer.wrote(&gap(&told, &NodeWanted { status: Some(node_status(&report())), taint: false }, [0; 2]), at(0));
+        assert_eq!(pacer.decide(&gap(&told, &wanted, [0; 2]), at(1), &settings()), Verdict::Write);
     }
 }
 
@@ -138,8 +138,8 @@ fn the_taint_leaves_all_others_alone() {
 fn a_new_taint_is_urgent_and_an_old_one_is_not() {
     let load = Load { memory_short: true, cpu_suppressed: false };
     let mut told = node(&report(), "8k", "16Gi");
-    assert_eq!(gap(&told, &wanted(&report(), load, &settings())).other, Other::Urgent);
-    assert_eq!(gap(&told, &wanted(&report(), load, &ReportSettings::default())).other, Other::Same, "without node_taint");
+    assert_eq!(gap(&told, &wanted(&report(), load, &settings()), [0; 2]).other, Other::Urgent);
+    assert_eq!(gap(&told, &wanted(&report(), load, &ReportSettings::default()), [0; 2]).other, Other::Same, "without node_taint");
     told.spec.taints.push(Taint { key: TAINT.to_owned(), effect: "NoSchedule".to_owned(), time_added: None, value: None });
-    assert_eq!(gap(&told, &wanted(&report(), Load::default(), &settings())).other, Other::Changed);
+    assert_eq!(gap(&told, &wanted(&report(), Load::default(), &settings()), [0; 2]).other, Other::Changed);
 }

@@ -12,7 +12,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn lent(told: u64, wanted: u64) -> Gap {
-    Gap { amounts: vec![Amount::whole(told, wanted)], other: Other::Same }
+    Gap { amounts: vec![Amount::whole(told, wanted, 0)], other: Other::Same }
 }
 
 /// A pacer that wrote `said` at second 1000.
@@ -34,7 +34,7 @@ fn the_first_time_it_writes_whatever_is_there() {
 
 #[test]
 fn each_kind_of_difference_has_its_pace() {
-    let other = |other| Gap { amounts: vec![Amount::whole(1000, 1000)], other };
+    let other = |other| Gap { amounts: vec![Amount::whole(1000, 1000, 0)], other };
     let cases = [
         ("a fall beyond the threshold", lent(1000, 949), 1010..=1010),
         ("a fall within the threshold", lent(1000, 950), 1600..=1720),
@@ -63,7 +63,7 @@ fn who_writes_against_us_is_not_written_against_at_once() {
 
 #[test]
 fn a_taint_that_does_not_stay_is_not_written_again_and_again() {
-    let urgent = Gap { amounts: vec![Amount::whole(1000, 1000)], other: Other::Urgent };
+    let urgent = Gap { amounts: vec![Amount::whole(1000, 1000, 0)], other: Other::Urgent };
     let mut pacer = after(1000);
     assert_eq!(first(&mut pacer, &urgent), 1010);
     pacer.wrote(&urgent, at(1010));
@@ -82,12 +82,53 @@ fn a_rise_has_to_last() {
     }
 }
 
+/// Tells a gap at this second, as the loop does when the pacer lets it.
+fn tell(pacer: &mut Pacer, gap: &Gap, second: u64) {
+    pacer.decide(gap, at(second), &settings());
+    pacer.wrote(gap, at(second));
+}
+
+#[test]
+fn a_rise_after_one_that_was_taken_back_has_to_last_longer() {
+    let mut pacer = after(1000);
+    for (expected, second) in [(120..=145, 1000), (240..=289, 3000), (480..=577, 5000), (600..=721, 7000)] {
+        pacer.wrote(&lent(1000, 1000), at(second));
+        let written = (second..).find(|now| pacer.decide(&lent(1000, 2000), at(*now), &settings()) == Verdict::Write).unwrap();
+        assert!(expected.contains(&(written - second)), "told after {} s, expected {expected:?}", written - second);
+        tell(&mut pacer, &lent(1000, 2000), written);
+        tell(&mut pacer, &lent(2000, 1000), written + 100);
+    }
+}
+
+#[test]
+fn a_rise_that_lasted_is_followed_by_the_next_as_usual() {
+    let mut pacer = after(1000);
+    tell(&mut pacer, &lent(1000, 2000), 1200);
+    tell(&mut pacer, &lent(2000, 1000), 1300);
+    tell(&mut pacer, &lent(1000, 2000), 1700);
+    tell(&mut pacer, &lent(2000, 2000), 2300);
+    tell(&mut pacer, &lent(2000, 1000), 2400);
+    let written = (2400..).find(|now| pacer.decide(&lent(1000, 2000), at(*now), &settings()) == Verdict::Write).unwrap();
+    assert!((2520..=2545).contains(&written), "told at {written}");
+}
+
+#[test]
+fn where_little_is_lent_only_what_is_much_of_the_node_matters() {
+    let of = |told, wanted| Gap { amounts: vec![Amount::whole(told, wanted, 100)], other: Other::Same };
+    for (told, wanted, expected) in [(200, 100, 1600..=1720), (200, 99, 1010..=1010), (50, 0, 1000..=1000), (50, 149, 1600..=1720)] {
+        let mut pacer = Pacer::new("node-1");
+        pacer.wrote(&of(told, told), at(1000));
+        let written = first(&mut pacer, &of(told, wanted));
+        assert!(expected.contains(&written), "from {told} to {wanted}: written at {written}, expected {expected:?}");
+    }
+}
+
 #[test]
 fn what_moved_from_one_zone_to_another_is_told() {
-    let zone = |told, wanted| Amount { told, wanted, base: 1000, whole: false };
-    let moved = Gap { amounts: vec![Amount::whole(1000, 1000), zone(500, 0), zone(500, 1000)], other: Other::Same };
+    let zone = |told, wanted| Amount { told, wanted, base: 1000, whole: false, least: 0 };
+    let moved = Gap { amounts: vec![Amount::whole(1000, 1000, 0), zone(500, 0), zone(500, 1000)], other: Other::Same };
     assert_eq!(first(&mut after(1000), &moved), 1010);
-    let little = Gap { amounts: vec![Amount::whole(1000, 1000), zone(20, 0), zone(980, 1000)], other: Other::Same };
+    let little = Gap { amounts: vec![Amount::whole(1000, 1000, 0), zone(20, 0), zone(980, 1000)], other: Other::Same };
     assert!(first(&mut after(1000), &little) >= 1600);
 }
 
@@ -153,7 +194,8 @@ proptest! {
     #[test]
     fn what_stays_is_told_to_within_the_threshold(parts in prop::collection::vec((0_u64..64_000, 1_usize..200), 1..10), last in 0_u64..64_000) {
         let mut tide: Vec<u64> = parts.iter().flat_map(|(amount, seconds)| std::iter::repeat_n(*amount, *seconds)).collect();
-        tide.extend(std::iter::repeat_n(last, 160));
+        // A refresh and a fifth: by then everything is told.
+        tide.extend(std::iter::repeat_n(last, 721));
         let told = run(&tide).last().unwrap().1;
         prop_assert!(told.abs_diff(last) * 20 <= told, "told {told}, true {last}");
     }
