@@ -9,8 +9,8 @@ mod follow;
 mod news;
 
 pub(crate) use checkpoint::{Exclusive, PinnedMemory};
-pub(crate) use config::{CgroupDriver, ConfigSource, KubeletConfig, MemoryThreshold, Reserved};
-pub(crate) use follow::{FollowKubelet, Found, follow, look_once};
+pub(crate) use config::{CgroupDriver, KubeletConfig};
+pub(crate) use follow::{FollowKubelet, follow, look_once};
 
 /// What is read of the kubelet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
