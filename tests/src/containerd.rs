@@ -3,6 +3,7 @@
 use crate::cri::Cri;
 use crate::wait::Deadline;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -14,6 +15,7 @@ pub const IMAGE: &str = "docker.io/library/tools:test";
 #[derive(Debug)]
 pub struct Containerd {
     dir: TempDir,
+    nri_socket: PathBuf,
     child: Option<Child>,
 }
 
@@ -26,6 +28,17 @@ impl Containerd {
     /// # Panics
     /// When it does not start although the machine has it.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(None)
+    }
+
+    /// As [`Containerd::start`], with the socket of its plugins at another path than in its own folder.
+    ///
+    /// # Errors
+    /// Why this machine cannot have one; the test is then skipped.
+    ///
+    /// # Panics
+    /// When it does not start although the machine has it.
+    pub fn start_with(nri_socket: Option<&Path>) -> Result<Self, String> {
         for program in ["containerd", "runc", "ctr", "busybox"] {
             let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join(program).is_file());
             if !found {
@@ -33,7 +46,8 @@ impl Containerd {
             }
         }
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut own = Self { dir, child: None };
+        let nri_socket = nri_socket.map_or_else(|| dir.path().join("nri/nri.sock"), Path::to_owned);
+        let mut own = Self { dir, nri_socket, child: None };
         fs::create_dir(own.path("root")).expect("a folder for containerd");
         // What a runtime copies into every pod; the virtual machine's root has none of them.
         for file in ["/etc/resolv.conf", "/etc/hosts"] {
@@ -42,6 +56,7 @@ impl Containerd {
         // Its snapshots are overlays, which cannot lie on another overlay.
         run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256m", "tmpfs"]).arg(own.path("root")));
         fs::write(own.path("config.toml"), own.config()).expect("its configuration");
+        own.make_network();
         own.spawn();
         own.import(&own.make_image());
         Ok(own)
@@ -53,16 +68,39 @@ impl Containerd {
             "version = 2\nroot = {:?}\nstate = {:?}\n\
              [grpc]\n  address = {:?}\n[ttrpc]\n  address = {:?}\n\
              [plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = \"{IMAGE}\"\n  enable_unprivileged_ports = false\n\
+             [plugins.\"io.containerd.grpc.v1.cri\".cni]\n  bin_dir = {:?}\n  conf_dir = {:?}\n\
              [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n  runtime_type = \"io.containerd.runc.v2\"\n\
              [plugins.\"io.containerd.nri.v1.nri\"]\n  disable = false\n  socket_path = {:?}\n  plugin_path = {:?}\n  plugin_config_path = {:?}\n",
             path("root"),
             path("state"),
             path("containerd.sock"),
             path("ttrpc.sock"),
-            path("nri/nri.sock"),
+            path("cni"),
+            path("cni-conf"),
+            self.nri_socket.display().to_string(),
             path("nri-plugins"),
             path("nri-conf"),
         )
+    }
+
+    /// A network plugin that does nothing: a pod with a network of its own has one with nothing in it. The address is there because the runtime
+    /// wants one.
+    fn make_network(&self) {
+        let versions = r#""cniVersion":"0.4.0","supportedVersions":["0.3.0","0.3.1","0.4.0"]"#;
+        let result = r#""interfaces":[{"name":"%s","sandbox":"%s"}],"ips":[{"version":"4","interface":0,"address":"192.0.2.1/32"}]"#;
+        let script = format!(
+            "#!/bin/sh\ncase $CNI_COMMAND in\nADD) printf '{{\"cniVersion\":\"0.4.0\",{result}}}' \"$CNI_IFNAME\" \"$CNI_NETNS\" ;;\n\
+             VERSION) echo '{{{versions}}}' ;;\nesac\n"
+        );
+        for dir in ["cni", "cni-conf"] {
+            fs::create_dir(self.path(dir)).expect("a folder for the network");
+        }
+        for plugin in ["cni/nothing", "cni/loopback"] {
+            fs::write(self.path(plugin), &script).expect("a network plugin");
+            fs::set_permissions(self.path(plugin), fs::Permissions::from_mode(0o755)).expect("a program");
+        }
+        let list = r#"{"cniVersion":"0.4.0","name":"nothing","plugins":[{"type":"nothing"}]}"#;
+        fs::write(self.path("cni-conf/10-nothing.conflist"), list).expect("the network's configuration");
     }
 
     /// A path in its folder.
@@ -74,7 +112,7 @@ impl Containerd {
     /// The socket of its plugins.
     #[must_use]
     pub fn nri_socket(&self) -> PathBuf {
-        self.path("nri/nri.sock")
+        self.nri_socket.clone()
     }
 
     /// A connection as kubelet's.
