@@ -96,7 +96,7 @@ async fn join_cluster(config: &Config, engine: &mut Engine, sender: &mpsc::Sende
     }
     match Cluster::start(config, engine.hostname(), sender).await {
         Ok((cluster, links)) => {
-            engine.link(links);
+            engine.link(links, clock::now());
             Some(cluster)
         }
         Err(error) => {

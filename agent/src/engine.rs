@@ -4,11 +4,14 @@ mod admission;
 mod beside_kubelet;
 mod calls;
 mod choice;
+mod configuration;
 mod event;
 mod evicting;
 mod figures;
 mod foreign;
 mod moving;
+mod own;
+mod parts;
 mod publish;
 mod reporting;
 mod runtime_says;
@@ -24,7 +27,7 @@ pub(crate) use start::{Started, feed, start};
 
 use crate::config::Config;
 use crate::health::Health;
-use crate::kubernetes::Links;
+use crate::kubernetes::{Followed, Links};
 use crate::manifest::{self, Manifest, Wanted};
 use crate::qrm::{Qrm, Served};
 use crate::recorder::Recorder;
@@ -81,10 +84,14 @@ pub(crate) struct Engine {
     stock: Option<Stock>,
     /// Who tells the cluster, and asks it to evict, where there is one.
     cluster: Option<Links>,
-    /// Why the cluster's configuration is not in force, where it is not.
+    /// The configuration of file and flags, over which that of the cluster is laid.
+    base: Config,
+    /// The configuration of the cluster, where there is one.
+    followed: Option<Followed>,
+    /// Why it is not in force, where it is not.
     configuration_refused: Option<String>,
-    /// Pods whose eviction was ordered and that are not gone yet.
-    evicting: BTreeSet<PodUid>,
+    /// Pods whose eviction was ordered and that are not gone yet, and whether the API server accepted it.
+    evicting: BTreeMap<PodUid, bool>,
     /// Resources whose plugins are other processes.
     remote: RemotePlugins,
     /// What of them is among the parts whose health is told.
@@ -145,12 +152,6 @@ impl Engine {
         &self.inventory.hostname
     }
 
-    /// From now on the cluster is told.
-    pub(crate) fn link(&mut self, links: Links) {
-        self.cluster = Some(links);
-        self.recorder.keep_untold();
-    }
-
     /// The one place where events are handled.
     fn handle(&mut self, event: Event) -> ControlFlow<()> {
         let now = clock::now();
@@ -183,9 +184,10 @@ impl Engine {
             Event::PodsTold(event) => self.pods_told(event, now),
             Event::KubeletDoes(event) => self.kubelet_does(event, now),
             Event::Evicted(pod, outcome) => self.evicted(pod, &outcome, now),
-            Event::RuntimeSays(event) => self.runtime_says(event, now),
+            Event::RuntimeSays(event) => self.runtime_says(*event, now),
             Event::MemoryTakenBack(done) => self.memory_taken_back(*done, now),
             Event::ConfigurationChanged => self.reload(now),
+            Event::ConfigurationTold(event) => self.configuration_told(event, now),
             Event::PartDoes { part, problem } => self.note(part, problem, now),
             Event::Shutdown => self.begin_stop(now),
         }
@@ -242,33 +244,5 @@ impl Engine {
         }
         self.wanted = wanted;
         self.runtime.set_wanted(&self.wanted, now);
-    }
-
-    /// Takes over what may change while the agent runs; a wrong file changes nothing.
-    fn reload(&mut self, now: Timestamp) {
-        let Some(file) = self.config_file.clone() else { return };
-        let args = crate::cli::ConfigArgs { config: Some(file), state_dir: None, socket: None, cgroup_root: None };
-        let loaded = Config::load(&args).and_then(|config| config.check_against(&self.topology).map(|()| config));
-        match loaded {
-            Ok(config) => {
-                self.config.qos = config.qos;
-                self.config.estimator = config.estimator;
-                self.config.placement = config.placement;
-                self.config.topology = config.topology;
-                self.config.memory = config.memory;
-                self.config.knobs = config.knobs;
-                self.config.take_back = config.take_back;
-                self.config.eviction = config.eviction;
-                if let Some(links) = &self.cluster {
-                    links.qos.send_if_modified(|qos| std::mem::replace(qos, self.config.qos.clone()) != self.config.qos);
-                }
-                (self.settled, self.planned) = (None, None);
-                tracing::info!("configuration read again; what needs a restart is in docs/configuration.md");
-                self.note("configuration", None, now);
-                self.read_manifests(now);
-                self.step(now);
-            }
-            Err(problems) => self.note("configuration", Some(problems.join("; ")), now),
-        }
     }
 }

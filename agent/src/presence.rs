@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(crate) struct Presence {
     found: BTreeMap<PodUid, FoundPod>,
     absent_since: BTreeMap<PodUid, Timestamp>,
+    /// The agent's own container, once it was looked for.
+    own: Option<Option<CgroupPath>>,
     /// The last look found something else than the one before, and nobody asked yet.
     news: bool,
     /// Until when new cgroups are looked for at every tick.
@@ -59,6 +61,17 @@ impl Presence {
     /// Where a pod lives.
     pub(crate) fn cgroup(&self, pod: &PodUid) -> Option<&CgroupPath> {
         self.found.get(pod).map(|found| &found.cgroup)
+    }
+
+    /// Looks for the agent's own container among those that the last look found. Asked again, it does nothing: the agent stays where it is.
+    pub(crate) fn find_own(&mut self, is_ours: impl Fn(&CgroupPath) -> bool) {
+        let mut all = self.found.values().flat_map(|found| found.containers.iter().map(|container| &container.cgroup));
+        self.own.get_or_insert_with(|| all.find(|cgroup| is_ours(cgroup)).cloned());
+    }
+
+    /// Where the agent itself runs, when that is a container of a pod.
+    pub(crate) fn own(&self) -> Option<&CgroupPath> {
+        self.own.as_ref().and_then(Option::as_ref)
     }
 
     /// Where the pod's containers live, by the ids that only the runtime can put a name to.

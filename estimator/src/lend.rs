@@ -48,7 +48,7 @@ pub(crate) fn cpu(
     let free = usage.map_or(MilliCpu::ZERO, |usage| capacity.minus(reserve).minus(usage.minus(own)));
     let left = capacity.minus(reserve).minus(dedicated).minus(demand.known);
     let risen = last.map_or(0, |last| last.cpu.get().saturating_add(step(capacity.get(), policy, last.at, snapshot.at)));
-    let (given, rule) = settle(missing.is_empty(), left.get(), free.get(), risen);
+    let (given, rule) = settle(policy.lend, missing.is_empty(), left.get(), free.get(), risen);
     let given = MilliCpu::new(given);
     let demand = demand.known;
     let missing = shorten(&missing);
@@ -83,7 +83,7 @@ pub(crate) fn memory(snapshot: &Snapshot, policy: &Policy, needs: &BTreeMap<PodU
     let free = available.plus(own).minus(watermark).minus(reserve);
     let left = capacity.minus(reserve).minus(demand);
     let risen = last.map_or(0, |last| last.memory.get().saturating_add(step(capacity.get(), policy, last.at, snapshot.at)));
-    let (given, rule) = settle(missing.is_empty(), left.get(), free.get(), risen);
+    let (given, rule) = settle(policy.lend, missing.is_empty(), left.get(), free.get(), risen);
     let given = Bytes::new(given);
     let missing = shorten(&missing);
     (given, Reason::ReclaimableMemory { given, rule, capacity, reserve, demand, free, missing })
@@ -123,10 +123,12 @@ fn step(capacity: u64, policy: &Policy, last: Timestamp, now: Timestamp) -> u64 
     u64::try_from(step).unwrap_or(u64::MAX)
 }
 
-fn settle(known: bool, left: u64, free: u64, risen: u64) -> (u64, ReclaimRule) {
+fn settle(lend: bool, known: bool, left: u64, free: u64, risen: u64) -> (u64, ReclaimRule) {
     let target = left.min(free);
     if !known {
         (0, ReclaimRule::Unknown)
+    } else if !lend {
+        (0, ReclaimRule::Off)
     } else if target > risen {
         (risen, ReclaimRule::SlowRise)
     } else if free < left {

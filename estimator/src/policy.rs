@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Policy {
+    /// Whether anything is lent at all.
+    pub lend: bool,
     /// What a pod is taken to need beyond the CPU that it was measured to use.
     pub usage_margin: Permille,
     /// What a pod is taken to need beyond the memory that it was measured to hold.
@@ -25,6 +27,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            lend: true,
             usage_margin: Permille::new(100),
             memory_margin: Permille::new(100),
             cpu_reserve: MilliCpu::new(500),

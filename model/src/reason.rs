@@ -22,6 +22,8 @@ pub enum ReclaimRule {
     SlowRise,
     /// An input is missing or too old; what is unknown lends nothing.
     Unknown,
+    /// The configuration says to lend nothing.
+    Off,
 }
 
 /// What came of asking the kernel for memory back.
@@ -318,6 +320,7 @@ fn rule_text(rule: ReclaimRule, missing: Option<&str>) -> String {
         ReclaimRule::Demand => "what the others need leaves it".to_owned(),
         ReclaimRule::Free => "no more is free".to_owned(),
         ReclaimRule::SlowRise => "rising slowly".to_owned(),
+        ReclaimRule::Off => "switched off by configuration".to_owned(),
         ReclaimRule::Unknown => format!("unknown lends nothing: {}", missing.unwrap_or("no reading")),
     }
 }

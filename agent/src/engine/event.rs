@@ -1,6 +1,6 @@
 use super::take_back::TakenBack;
 use crate::kubelet::KubeletEvent;
-use crate::kubernetes::{EvictionOutcome, PodsEvent};
+use crate::kubernetes::{ConfigurationEvent, EvictionOutcome, PodsEvent};
 use crate::qrm::PluginCall;
 use crate::remote::RemoteEvent;
 use crate::report::NodeState;
@@ -23,6 +23,8 @@ pub(crate) enum Event {
     ContainerEnded,
     /// The configuration is to be read again (SIGHUP).
     ConfigurationChanged,
+    /// What the cluster has to say on how this node is configured.
+    ConfigurationTold(ConfigurationEvent),
     /// How a part does that runs beside the loop.
     PartDoes {
         /// The part.
@@ -39,7 +41,7 @@ pub(crate) enum Event {
     /// What came of an eviction through the API server.
     Evicted(PodUid, EvictionOutcome),
     /// The container runtime tells or asks something.
-    RuntimeSays(gleaner_nri::Event),
+    RuntimeSays(Box<gleaner_nri::Event>),
     /// Something happened to plugins in other processes.
     Remote(RemoteEvent),
     /// The kernel was asked for memory of a pod, and is done.
@@ -62,6 +64,12 @@ impl From<(PodUid, EvictionOutcome)> for Event {
     }
 }
 
+impl From<ConfigurationEvent> for Event {
+    fn from(event: ConfigurationEvent) -> Self {
+        Self::ConfigurationTold(event)
+    }
+}
+
 impl From<KubeletEvent> for Event {
     fn from(event: KubeletEvent) -> Self {
         Self::KubeletDoes(event)
@@ -70,7 +78,7 @@ impl From<KubeletEvent> for Event {
 
 impl From<gleaner_nri::Event> for Event {
     fn from(event: gleaner_nri::Event) -> Self {
-        Self::RuntimeSays(event)
+        Self::RuntimeSays(Box::new(event))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Who must go, and who ends them: the embedded runtime, or the API server's eviction.
 
 use super::Engine;
-use crate::kubernetes::{EvictionOrder, EvictionOutcome};
+use crate::kubernetes::{About, EventNote, EvictionOrder, EvictionOutcome, event_of_outcome};
 use gleaner_eviction::Victim;
-use gleaner_model::{PodName, PodUid, Reason, Snapshot, Subject, Timestamp};
+use gleaner_model::{MilliCpu, PodUid, QosClass, Reason, Snapshot, Subject, Timestamp};
 use std::collections::BTreeSet;
 
 /// Ticks after which every reading should be there.
@@ -14,9 +14,10 @@ impl Engine {
         let now = snapshot.at;
         let fired = std::mem::take(&mut self.pressure_fired);
         let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
-        self.evicting.retain(|uid| snapshot.pods.contains_key(uid));
+        self.evicting.retain(|uid, _| snapshot.pods.contains_key(uid));
         let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.leaving(), fired);
         self.eviction = state;
+        self.withdraw_orders(snapshot, supply);
         let mut off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
         let nobody_ends = self.kubelets_pods().is_some() && self.cluster.is_none();
         if nobody_ends && !round.victims.is_empty() {
@@ -41,15 +42,21 @@ impl Engine {
         }
         let Some(links) = &self.cluster else { return };
         let known = self.stock.as_ref().and_then(|stock| stock.record(&pod));
+        if known.is_some_and(|record| record.is_static) {
+            // Kubelet would make it again from its file at once.
+            let what = "is a static pod, which the API server cannot evict: remove its file on the node".to_owned();
+            self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
+            return;
+        }
         let api_uid = known.map_or_else(|| pod.to_string(), |record| record.api_uid.clone());
         if links.evictions.order(EvictionOrder { pod: pod.clone(), name, api_uid, grace, reason }) {
-            self.evicting.insert(pod);
+            self.evicting.insert(pod, false);
         }
     }
 
     /// What came of an eviction. A pod that could not be evicted may be chosen again when its cause lasts.
     pub(super) fn evicted(&mut self, pod: PodUid, outcome: &EvictionOutcome, now: Timestamp) {
-        let name: Option<PodName> = self.kubelets_pods().and_then(|pods| pods.get(&pod)).map(|pod| pod.name.clone());
+        let Some(name) = self.kubelets_pods().and_then(|pods| pods.get(&pod)).map(|pod| pod.name.clone()) else { return };
         let what = match outcome {
             EvictionOutcome::Accepted => "its eviction was accepted by the API server".to_owned(),
             EvictionOutcome::Gone => "is gone already".to_owned(),
@@ -58,18 +65,37 @@ impl Engine {
             }
             EvictionOutcome::Failed(cause) => format!("cannot be evicted: {cause}"),
         };
-        if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {
-            self.evicting.remove(&pod);
+        match outcome {
+            EvictionOutcome::Gone | EvictionOutcome::Failed(_) => drop(self.evicting.remove(&pod)),
+            EvictionOutcome::Accepted => drop(self.evicting.insert(pod.clone(), true)),
+            EvictionOutcome::Blocked { .. } => {}
         }
-        if let Some(name) = name {
-            self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
+        if let (Some((kind, reason, note)), Some(links)) = (event_of_outcome(outcome), &self.cluster) {
+            links.events.tell(EventNote { about: self.about_pod(&pod, &name), kind, reason, note });
         }
+        self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
+    }
+
+    /// Takes orders back that nobody has met yet and whose cause is over: reclaimed pods fit into what there is, and memory is not short.
+    fn withdraw_orders(&mut self, snapshot: &Snapshot, supply: Option<MilliCpu>) {
+        let Some(links) = &self.cluster else { return };
+        let promised: MilliCpu =
+            snapshot.pods.values().filter(|pod| pod.class() == QosClass::Reclaimed).map(gleaner_model::Pod::reclaimed_cpu).sum();
+        if supply.is_some_and(|supply| promised <= supply) && !self.eviction.memory_short() {
+            self.evicting.retain(|uid, accepted| *accepted || !links.evictions.withdraw(uid));
+        }
+    }
+
+    /// A pod as people look it up: a static one by the uid that kubelet gave it.
+    pub(super) fn about_pod(&self, pod: &PodUid, name: &gleaner_model::PodName) -> About {
+        let known = self.stock.as_ref().and_then(|stock| stock.record(pod)).filter(|record| !record.is_static);
+        About::Pod { name: name.clone(), api_uid: known.map_or_else(|| pod.to_string(), |record| record.api_uid.clone()) }
     }
 
     /// Pods that are on their way out.
     fn leaving(&self) -> BTreeSet<PodUid> {
         let mut leaving = self.runtime.leaving();
-        leaving.extend(self.evicting.iter().cloned());
+        leaving.extend(self.evicting.keys().cloned());
         leaving.extend(self.stock.iter().flat_map(crate::stock::Stock::deleting).cloned());
         leaving
     }

@@ -35,7 +35,7 @@ impl Engine {
             let about = match &decision.subject {
                 Subject::Node => About::Node,
                 Subject::Pod(name) => match self.stock.as_ref().and_then(|stock| stock.named(name)) {
-                    Some(pod) => About::Pod { name: name.clone(), api_uid: pod.api_uid.clone() },
+                    Some(pod) => self.about_pod(&pod.pod.uid, name),
                     None => continue,
                 },
                 Subject::Pool(_) => continue,

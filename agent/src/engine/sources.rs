@@ -65,6 +65,7 @@ impl Engine {
             Ok(found) => {
                 self.note("cgroups of pods", None, now);
                 self.found_pods(found, now);
+                self.look_for_own();
             }
             Err(error) => self.note("cgroups of pods", Some(error.to_string()), now),
         }

@@ -99,6 +99,8 @@ impl Engine {
             let known = short.len();
             short.extend(placement.refused.iter().map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
             if short.len() == known {
+                // Those keep what they have, which is not what they ask for.
+                short.extend(placement.unresized.iter().map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
                 return (placement, short);
             }
         }

@@ -5,6 +5,8 @@ use tokio::sync::watch;
 
 /// How the event loop tells the cluster something. None of it waits.
 pub(crate) struct Links {
+    /// The node's name in the cluster.
+    pub(crate) node: String,
     /// What the node reports; the newest counts.
     pub(crate) report: watch::Sender<Option<Arc<NodeReport>>>,
     /// How pods are classified, for whoever reads them.

@@ -26,7 +26,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub(crate) use leave::{remove, withdraw};
-pub(crate) use node_status::{CONFIGURED, READY, TAINT};
 pub(crate) use shell::HealthLine;
 
 /// The health line of what is written to the Node.

@@ -1,12 +1,16 @@
 //! Starts everything that talks with the cluster.
 
 use super::reporter::{Reporter, withdraw};
-use super::{Connected, Events, Evictions, Links, NodeReport, PodsFrom, connect, connect_kubelet, poll_pods, watch_pods};
+use super::{
+    Connected, Events, Evictions, Follow, Links, NodeReport, PodsFrom, connect, connect_kubelet, follow as follow_configuration, poll_pods,
+    watch_pods,
+};
 use crate::config::{Config, Mode};
 use crate::engine::Event;
 use crate::error::AgentError;
 use crate::kubelet::{self, FollowKubelet};
 use k8s_openapi::jiff;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -40,6 +44,17 @@ impl Cluster {
             let what = FollowKubelet { client, node: connected.node.clone(), dir: config.kubernetes.kubelet_dir.clone() };
             others.push(tokio::spawn(kubelet::follow(what, sender.clone())));
         }
+        let (labels, labels_now) = watch::channel(BTreeMap::new());
+        if config.kubernetes.follow_configuration {
+            let follow = Follow {
+                client: connected.watches.clone(),
+                node: connected.node.clone(),
+                namespace: config.kubernetes.configuration_namespace.clone(),
+                labels: labels_now,
+                clock: jiff::Timestamp::now,
+            };
+            others.push(tokio::spawn(follow_configuration(follow, sender.clone())));
+        }
         let (report, reports) = watch::channel::<Option<Arc<NodeReport>>>(None);
         let reporter = config.report.is_on().then(|| {
             let health = sender.clone();
@@ -48,7 +63,7 @@ impl Cluster {
                 node: connected.node.clone(),
                 settings: config.report.clone(),
                 reports,
-                labels: None,
+                labels: Some(labels),
                 health: Arc::new(move |part, problem| tell(&health, part, problem)),
             };
             tokio::spawn(reporter.run())
@@ -60,7 +75,7 @@ impl Cluster {
         let evictions = Evictions::start(connected.client.clone(), &connected.node, sender.clone(), move |problem| {
             tell(&for_evictions, "evictions", problem);
         });
-        let links = Links { report, qos, events, evictions };
+        let links = Links { node: connected.node.clone(), report, qos, events, evictions };
         Ok((Self { connected, settings: config.report.clone(), reporter, others }, links))
     }
 

@@ -101,16 +101,6 @@ impl DaemonPod {
         }
     }
 
-    /// Takes a volume away from every container.
-    pub(crate) fn without_volume(mut self, name: &str) -> Self {
-        for kind in ["initContainers", "containers"] {
-            for container in self.spec[kind].as_array_mut().into_iter().flatten() {
-                container["volumeMounts"].as_array_mut().unwrap().retain(|mount| mount["name"] != name);
-            }
-        }
-        self
-    }
-
     /// Takes a capability away.
     pub(crate) fn without_capability(mut self, name: &str) -> Self {
         for container in self.spec["containers"].as_array_mut().unwrap() {

@@ -11,14 +11,15 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 /// What the agent and kubelet leave on a node.
-const LEFT: [&str; 4] = ["/var/lib/gleaner", "/run/gleaner", "/var/run/nri", KUBELET];
-const KUBELET: &str = "/var/lib/kubelet";
+const LEFT: [&str; 4] = ["/var/lib/gleaner", "/run/gleaner", "/var/run/nri", "/var/lib/kubelet"];
 const SOCKET: &str = "/run/gleaner/gleaner.sock";
+
+/// The wish to be killed later than others: kernel scores are lowered for that.
+const PRIORITY: (&str, &str) = ("katalyst.kubewharf.io/memory_enhancement", r#"{"oom_priority":"50"}"#);
 
 /// A node as kubelet finds it, with a runtime at the usual places. Everything is removed at its end.
 struct Stock {
@@ -39,13 +40,11 @@ impl Stock {
             skip(test, "needs the virtual machine: the agent is the only one of the machine, at the usual paths");
             return None;
         }
-        let containerd = Containerd::start_with(Some(Path::new("/var/run/nri/nri.sock"))).map_err(|reason| skip(test, &reason)).ok()?;
+        let containerd = Containerd::start_as_usual().map_err(|reason| skip(test, &reason)).ok()?;
         containerd.import(&PathBuf::from(std::env::var_os("GLEANER_TEST_IMAGE").expect("GLEANER_TEST_IMAGE names the image's archive")));
         let tree = Tree::make_at("kubepods").map_err(|reason| skip(test, &reason)).ok()?;
-        // Kubelet's own folder, on a mount that is shared as all are that systemd makes.
-        fs::create_dir_all(KUBELET).unwrap();
-        mount(&["-t", "tmpfs", "tmpfs", KUBELET]);
-        mount(&["--make-shared", KUBELET]);
+        // Kubelet's own folder.
+        fs::create_dir_all("/var/lib/kubelet").unwrap();
         let dir = tempfile::tempdir().unwrap();
         for name in ["out", "logs"] {
             fs::create_dir(dir.path().join(name)).unwrap();
@@ -190,17 +189,11 @@ impl Drop for Stock {
             let _ = self.cri.remove_pod(&sandbox);
         }
         let mut left = self.tree.remove();
-        let _ = Command::new("umount").args(["-l", KUBELET]).status();
         for dir in LEFT {
             left.extend(fs::remove_dir_all(dir).err().filter(|e| e.kind() != std::io::ErrorKind::NotFound).map(|e| format!("{dir}: {e}")));
         }
         assert!(left.is_empty() || std::thread::panicking(), "left behind: {}", left.join(", "));
     }
-}
-
-fn mount(arguments: &[&str]) {
-    let status = Command::new("mount").args(arguments).status().unwrap();
-    assert!(status.success(), "mount {arguments:?}: {status}");
 }
 
 /// A field of `/proc/PID/status`.
@@ -218,7 +211,7 @@ fn the_daemonset_isolates_pods_and_restore_undoes_it() {
     let daemon = DaemonPod::of("overlays/nri");
     let agent = node.start_agent(&daemon);
     node.settled(&agent);
-    let web = node.run("web", "shared_cores", 1, &[("katalyst.kubewharf.io/memory_enhancement", r#"{"oom_priority":"50"}"#)]);
+    let web = node.run("web", "shared_cores", 1, &[PRIORITY]);
     let db = node.run("db", "dedicated_cores", 2, &[]);
     let batch = node.run("batch", "reclaimed_cores", 0, &[]);
     assert_isolated(&mut node, &web, &db, &batch, &early);
@@ -268,7 +261,6 @@ fn assert_agent(node: &mut Stock, agent: &Running, daemon: &DaemonPod) {
     let pid = node.kernel().pids(&agent.cgroup)[0];
     eprintln!("VmRSS of the agent in its container: {}; most so far: {}", status(pid, "VmRSS:"), status(pid, "VmHWM:"));
     let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
-    eprintln!("mounts of the agent's container:\n{mounts}");
     let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|words| words[4] == "/").unwrap();
     assert!(root[5].split(',').any(|option| option == "ro"), "its own files are read-only: {root:?}");
     // There is no cluster in this machine; all else works.
@@ -303,7 +295,7 @@ fn restore(node: &mut Stock) {
     let second = daemon.container("containers", node.dir.path());
     let id = node.cri.create(&sandbox, &pod, &second).and_then(|id| node.cri.start(&id).map(|()| id)).unwrap();
     let log = node.logs().join(&second.log_path);
-    poll_until("it waits", || fs::read_to_string(&log).ok().filter(|text| text.contains("waiting")));
+    poll_until("it waits", || fs::read_to_string(&log).ok().filter(|text| text.contains("waiting to be told to stop")));
     assert_eq!(node.cri.ended(&id).unwrap(), None, "{}", node.trouble());
     node.cri.stop(&id, 10 * i64::from(slow())).unwrap();
     assert_eq!(node.cri.ended(&id).unwrap(), Some(0), "it ends when it is asked: {}", node.trouble());
@@ -312,24 +304,29 @@ fn restore(node: &mut Stock) {
 #[test]
 fn each_right_of_the_daemonset_is_needed() {
     let Some(mut node) = Stock::new("each_right_of_the_daemonset_is_needed") else { return };
-    let _batch = node.run("batch", "reclaimed_cores", 0, &[]);
-    let _web = node.run("web", "shared_cores", 1, &[("katalyst.kubewharf.io/memory_enhancement", r#"{"oom_priority":"50"}"#)]);
     let whole = || DaemonPod::of("overlays/nri");
     let mut alone = whole();
     alone.spec["hostPID"] = false.into();
-    let variants = [
-        ("SYS_RESOURCE", whole().without_capability("SYS_RESOURCE")),
-        ("DAC_OVERRIDE", whole().without_capability("DAC_OVERRIDE")),
-        ("hostPID", alone),
-        ("kubelet", whole().without_volume("kubelet")),
-        ("run", whole().without_volume("run")),
-        ("nri", whole().without_volume("nri")),
-    ];
-    for (what, daemon) in variants {
+    // What is left of the scores of a process of another user, which is to be raised, and of one of root, which is to be lowered.
+    for (what, daemon, scores) in [
+        ("SYS_RESOURCE", whole().without_capability("SYS_RESOURCE"), (1000, 500)),
+        ("DAC_OVERRIDE", whole().without_capability("DAC_OVERRIDE"), (500, -48)),
+        ("hostPID", alone, (500, 500)),
+    ] {
+        let batch = node.run("batch", "reclaimed_cores", 0, &[]);
+        let web = node.run("web", "shared_cores", 1, &[PRIORITY]);
         let agent = node.start_agent(&daemon);
-        gleaner_tests::pause(std::time::Duration::from_secs(20));
-        let health = node.cri.exec(&agent.container, &["gleaner", "status"], 60);
-        eprintln!("WITHOUT {what}: ended {:?}\n{health:#?}", node.cri.ended(&agent.container));
-        node.remove(&agent);
+        node.settled(&agent);
+        let problems = node.problems(&agent);
+        eprintln!("without {what}: {problems:#?}");
+        assert_eq!((node.score(&batch), node.score(&web)), (Some(scores.0), Some(scores.1)), "without {what}: {problems:#?}");
+        let psi = problems.get("psi").is_some_and(|problem| problem.contains("CAP_SYS_RESOURCE"));
+        assert_eq!(psi, what == "SYS_RESOURCE", "without {what}: {problems:#?}");
+        for running in [&agent, &batch, &web] {
+            node.remove(running);
+        }
+        for name in ["batch", "web"] {
+            fs::remove_file(node.out().join(name)).unwrap();
+        }
     }
 }

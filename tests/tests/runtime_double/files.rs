@@ -1,11 +1,13 @@
 //! What a runtime writes into the kernel's files: everything it has, whenever anything changes.
 
-use crate::client::Plan;
-use crate::{runtime, with_plugin};
+use crate::client::{Plan, Plugin, Reply};
+use crate::{limit, runtime, with_plugin};
 use gleaner_host::cgroup::Controller;
 use gleaner_model::CpuSet;
 use gleaner_tests::runtime::{Amounts, ContainerSpec, KernelWriter, Options, PodSpec};
 use gleaner_tests::{Node, skip};
+use std::process::Command;
+use std::sync::mpsc::channel;
 
 /// The first CPU that tasks of the node may run on, and all of them.
 fn cpus(node: &Node) -> (String, CpuSet) {
@@ -66,4 +68,27 @@ fn paths_of_the_systemd_driver_are_made_below_the_node() {
     let place = KernelWriter::below(&node).place(&created.cgroup);
     assert!(place.is_within(node.root()) && node.kernel().exists(&place), "{place}");
     runtime.remove_pod(&pod).unwrap();
+}
+
+#[test]
+fn a_container_that_is_stopped_loses_its_processes_before_plugins_are_told() {
+    let Some(node) = Node::new("a_container_that_is_stopped_loses_its_processes_before_plugins_are_told") else { return };
+    let (_dir, runtime) = runtime(Options::default().on(&node));
+    let pod = runtime.run_pod(&pod(&node)).unwrap();
+    let created = runtime.run_container(&pod, &ContainerSpec::new("main", Amounts::cpu(500, 0))).unwrap();
+    let (kernel, cgroup) = (node.kernel(), created.cgroup.clone());
+    let mut process = Command::new("sleep").arg("600").spawn().unwrap();
+    for controller in [Controller::Cpuset, Controller::Memory, Controller::Cpu] {
+        node.write(controller, &cgroup, "cgroup.procs", &process.id().to_string()).unwrap();
+    }
+    let (sender, seen) = channel();
+    let looks = move |_: &[u8]| {
+        sender.send((kernel.exists(&cgroup), kernel.pids(&cgroup))).unwrap();
+        Reply::Ok(Vec::new())
+    };
+    let _plugin = Plugin::join(&runtime, Plan::on("StopContainer", looks));
+    runtime.stop_container(&created.id).unwrap();
+    assert_eq!(seen.recv_timeout(limit()), Ok((true, vec![])), "the cgroup is there and empty");
+    assert!(process.try_wait().unwrap().is_some_and(|status| !status.success()), "it was killed");
+    assert!(!node.kernel().exists(&created.cgroup));
 }

@@ -49,14 +49,9 @@ pub(super) const VALUES: [Setting; 7] = [
 
 /// Settings that switch something off for good: no other setting of the object switches it on again.
 pub(super) const SWITCHES: [Setting; 2] = [
-    Setting { path: "reclaimedResourceConfig.enableReclaim", key: "estimator", put: enable_reclaim },
+    Setting { path: "reclaimedResourceConfig.enableReclaim", key: "estimator.lend", put: enable_reclaim },
     Setting { path: "evictionConfig.dryRun", key: "eviction", put: dry_run },
 ];
-
-/// More than any node has. Such a reserve leaves nothing to lend.
-const ALL_CPU: MilliCpu = MilliCpu::new(1_000_000_000);
-/// See [`ALL_CPU`].
-const ALL_MEMORY: Bytes = Bytes::new(1 << 60);
 
 fn cpu_reserve(config: &mut Config, amount: &Value) -> Result<bool, String> {
     config.estimator.cpu_reserve = milli_value(&quantity(amount)?).map(|cpu| MilliCpu::new(cpu.get())).map_err(|e| e.to_string())?;
@@ -105,7 +100,7 @@ fn overlap_share(config: &mut Config, on: &Value) -> Result<bool, String> {
 
 fn enable_reclaim(config: &mut Config, on: &Value) -> Result<bool, String> {
     if !switch(on)? {
-        (config.estimator.cpu_reserve, config.estimator.memory_reserve) = (ALL_CPU, ALL_MEMORY);
+        config.estimator.lend = false;
     }
     Ok(true)
 }

@@ -1,6 +1,7 @@
 use super::bucket::{Bucket, Rate};
 use super::correlator::{ALL, EACH, WINDOW};
 use super::object::{LONGEST_NOTE, cut, object};
+use super::reason::EventReason;
 use super::reason::action_of;
 use super::*;
 use crate::kubernetes::scripted::{Asked, Log, Reply, scripted, shown};
