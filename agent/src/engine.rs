@@ -10,6 +10,7 @@ mod evicting;
 mod figures;
 mod foreign;
 mod moving;
+mod own;
 mod parts;
 mod publish;
 mod reporting;

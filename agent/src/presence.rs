@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(crate) struct Presence {
     found: BTreeMap<PodUid, FoundPod>,
     absent_since: BTreeMap<PodUid, Timestamp>,
+    /// The agent's own container, once it was looked for.
+    own: Option<Option<CgroupPath>>,
     /// The last look found something else than the one before, and nobody asked yet.
     news: bool,
     /// Until when new cgroups are looked for again and again.
@@ -66,9 +68,15 @@ impl Presence {
         self.found.get(pod).map(|found| &found.cgroup)
     }
 
-    /// Where all containers of all pods live.
-    pub(crate) fn all_containers(&self) -> impl Iterator<Item = &CgroupPath> {
-        self.found.values().flat_map(|found| found.containers.iter().map(|container| &container.cgroup))
+    /// Looks for the agent's own container among those that the last look found. Asked again, it does nothing: the agent stays where it is.
+    pub(crate) fn find_own(&mut self, is_ours: impl Fn(&CgroupPath) -> bool) {
+        let mut all = self.found.values().flat_map(|found| found.containers.iter().map(|container| &container.cgroup));
+        self.own.get_or_insert_with(|| all.find(|cgroup| is_ours(cgroup)).cloned());
+    }
+
+    /// Where the agent itself runs, when that is a container of a pod.
+    pub(crate) fn own(&self) -> Option<&CgroupPath> {
+        self.own.as_ref().and_then(Option::as_ref)
     }
 
     /// Where the pod's containers live, by the ids that only the runtime can put a name to.

@@ -11,14 +11,33 @@ use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use wire::runtime_service_client::RuntimeServiceClient;
+use wire::security_profile::Type as Profile;
 use wire::{
-    Capability, ContainerConfig, ContainerId, ContainerMetadata, CreateContainerRequest, ImageSpec, LinuxContainerConfig,
-    LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption, PodSandboxConfig,
-    PodSandboxId, PodSandboxMetadata, RunPodSandboxRequest, StopContainerRequest, UpdateContainerResourcesRequest, VersionRequest,
+    Capability, ContainerConfig, ContainerId, ContainerMetadata, ContainerState, ContainerStatusRequest, CreateContainerRequest,
+    ExecSyncRequest, ImageSpec, LinuxContainerConfig, LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext,
+    NamespaceMode, NamespaceOption, Number, PodSandboxConfig, PodSandboxId, PodSandboxMetadata, RunPodSandboxRequest, SecurityProfile,
+    StopContainerRequest, UpdateContainerResourcesRequest, VersionRequest,
 };
-pub use wire::{LinuxContainerResources, Mount};
+pub use wire::{LinuxContainerResources, Mount, MountPropagation};
 
-/// A pod to run. It shares the machine's network, so that none has to be set up.
+/// What kubelet hides from every container that is not privileged.
+const MASKED: [&str; 11] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+/// What kubelet lets it only read.
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// A pod to run.
 #[derive(Debug, Clone, Default)]
 pub struct CriPod {
     /// Its name, in the namespace `default`.
@@ -31,6 +50,12 @@ pub struct CriPod {
     pub cgroup_parent: String,
     /// Whether it sees the machine's processes.
     pub host_pid: bool,
+    /// Whether it has a network of its own, which the runtime has to set up; else it shares the machine's.
+    pub own_network: bool,
+    /// Whether the runtime's default profile of seccomp holds; else none does.
+    pub seccomp: bool,
+    /// The folder of its containers' logs.
+    pub log_directory: String,
     /// How often it had a sandbox before.
     pub attempt: u32,
 }
@@ -44,10 +69,15 @@ impl CriPod {
                 namespace: "default".into(),
                 attempt: self.attempt,
             }),
+            log_directory: self.log_directory.clone(),
             annotations: self.annotations.clone(),
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: self.cgroup_parent.clone(),
-                security_context: Some(LinuxSandboxSecurityContext { namespace_options: Some(self.namespaces()) }),
+                security_context: Some(LinuxSandboxSecurityContext {
+                    namespace_options: Some(self.namespaces()),
+                    seccomp: Some(self.seccomp()),
+                    apparmor: Some(profile(Profile::Unconfined)),
+                }),
             }),
             ..PodSandboxConfig::default()
         }
@@ -55,8 +85,17 @@ impl CriPod {
 
     fn namespaces(&self) -> NamespaceOption {
         let pid = if self.host_pid { NamespaceMode::Node } else { NamespaceMode::Container };
-        NamespaceOption { network: NamespaceMode::Node.into(), pid: pid.into() }
+        let network = if self.own_network { NamespaceMode::Pod } else { NamespaceMode::Node };
+        NamespaceOption { network: network.into(), pid: pid.into() }
     }
+
+    fn seccomp(&self) -> SecurityProfile {
+        profile(if self.seccomp { Profile::RuntimeDefault } else { Profile::Unconfined })
+    }
+}
+
+fn profile(kind: Profile) -> SecurityProfile {
+    SecurityProfile { profile_type: kind.into() }
 }
 
 /// A container to make.
@@ -66,8 +105,10 @@ pub struct CriContainer {
     pub name: String,
     /// Its image.
     pub image: String,
-    /// Program and arguments.
+    /// Program and arguments; empty: the image's.
     pub command: Vec<String>,
+    /// More arguments.
+    pub args: Vec<String>,
     /// Its environment.
     pub env: BTreeMap<String, String>,
     /// What kubelet makes of its requests and limits.
@@ -78,8 +119,25 @@ pub struct CriContainer {
     pub capabilities: Option<Vec<String>>,
     /// Whether its own files are read-only.
     pub readonly: bool,
+    /// The user whom it runs as; `None`: the image's.
+    pub user: Option<i64>,
+    /// Whether no program can gain rights.
+    pub no_new_privileges: bool,
+    /// Its log in the folder of the pod's logs; empty: none.
+    pub log_path: String,
     /// How often it was made before.
     pub attempt: u32,
+}
+
+/// What a program in a container did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit status.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
 }
 
 /// A connection to a runtime. Every call blocks.
@@ -130,12 +188,20 @@ impl Cri {
             capabilities: capabilities.map(|add| Capability { add_capabilities: add, drop_capabilities: vec!["ALL".into()] }),
             privileged: false,
             namespace_options: Some(pod.namespaces()),
+            run_as_user: container.user.map(|value| Number { value }),
             readonly_rootfs: container.readonly,
+            no_new_privs: container.no_new_privileges,
+            masked_paths: MASKED.map(str::to_owned).into(),
+            readonly_paths: READ_ONLY.map(str::to_owned).into(),
+            seccomp: Some(pod.seccomp()),
+            apparmor: Some(profile(Profile::Unconfined)),
         };
         let config = ContainerConfig {
             metadata: Some(ContainerMetadata { name: container.name.clone(), attempt: container.attempt }),
             image: Some(ImageSpec { image: container.image.clone() }),
             command: container.command.clone(),
+            args: container.args.clone(),
+            log_path: container.log_path.clone(),
             envs: container.env.iter().map(|(key, value)| wire::KeyValue { key: key.clone(), value: value.clone() }).collect(),
             mounts: container.mounts.clone(),
             linux: Some(LinuxContainerConfig { resources: Some(container.resources.clone()), security_context: Some(security) }),
@@ -164,13 +230,43 @@ impl Cri {
         self.runtime.block_on(self.client.update_container_resources(request)).map(|_| ())
     }
 
+    /// Runs a program in a container to its end, as kubelet does for probes.
+    ///
+    /// # Errors
+    /// As the runtime says; a program that is not there or that does not end within these seconds is among it.
+    pub fn exec(&mut self, container: &str, command: &[&str], seconds: i64) -> Result<Ran, Status> {
+        let cmd = command.iter().map(|word| (*word).to_owned()).collect();
+        let request = ExecSyncRequest { container_id: container.to_owned(), cmd, timeout: seconds };
+        let told = self.runtime.block_on(self.client.exec_sync(request))?.into_inner();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Ran { code: told.exit_code, stdout: text(&told.stdout), stderr: text(&told.stderr) })
+    }
+
+    /// How a container ended; `None` while it has not.
+    ///
+    /// # Errors
+    /// As the runtime says.
+    pub fn ended(&mut self, container: &str) -> Result<Option<i32>, Status> {
+        let request = ContainerStatusRequest { container_id: container.to_owned() };
+        let status = self.runtime.block_on(self.client.container_status(request))?.into_inner().status.unwrap_or_default();
+        Ok((status.state() == ContainerState::ContainerExited).then_some(status.exit_code))
+    }
+
+    /// Asks a container to end, and kills it after this many seconds.
+    ///
+    /// # Errors
+    /// As the runtime says.
+    pub fn stop(&mut self, container: &str, grace: i64) -> Result<(), Status> {
+        let stop = StopContainerRequest { container_id: container.to_owned(), timeout: grace };
+        self.runtime.block_on(self.client.stop_container(stop)).map(|_| ())
+    }
+
     /// Ends a container within this many seconds and removes it; one that is gone is as good.
     ///
     /// # Errors
     /// As the runtime says.
     pub fn remove(&mut self, container: &str, grace: i64) -> Result<(), Status> {
-        let stop = StopContainerRequest { container_id: container.to_owned(), timeout: grace };
-        unless_gone(self.runtime.block_on(self.client.stop_container(stop)).map(|_| ()))?;
+        unless_gone(self.stop(container, grace))?;
         let request = Request::new(ContainerId { container_id: container.to_owned() });
         unless_gone(self.runtime.block_on(self.client.remove_container(request)).map(|_| ()))
     }

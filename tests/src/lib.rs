@@ -20,6 +20,7 @@ pub mod cri;
 pub mod http;
 mod kernel;
 pub mod kubelet;
+pub mod manifests;
 mod node;
 pub mod plugin;
 mod pod;
@@ -32,6 +33,7 @@ pub use kernel::{Kernel, PodFiles, allowed_cpus, command_name, is_alive};
 pub use node::{Ended, Node, pod_state, program};
 pub use pod::Pod;
 pub use source::NODE;
+pub use tree::Tree;
 pub use wait::{Deadline, pause, poll_until, slow};
 
 /// Says why a test is skipped, in the form that is counted.

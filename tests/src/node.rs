@@ -143,7 +143,7 @@ impl Node {
     /// The kernel's word.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
-        Kernel::new(self.tree.layout.clone())
+        self.tree.kernel()
     }
 
     /// The layout of the machine.

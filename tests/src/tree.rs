@@ -1,5 +1,6 @@
 //! A cgroup of a test's own, in every hierarchy.
 
+use crate::kernel::Kernel;
 use crate::wait::Deadline;
 use gleaner_host::cgroup::{Controller, Layout, Version};
 use gleaner_model::CgroupPath;
@@ -14,7 +15,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Made by a test, removed with all that is in it by [`Tree::remove`].
 #[derive(Debug)]
-pub(crate) struct Tree {
+pub struct Tree {
     pub(crate) layout: Layout,
     pub(crate) root: CgroupPath,
 }
@@ -23,6 +24,14 @@ impl Tree {
     /// # Errors
     /// What this machine lacks.
     pub(crate) fn make() -> Result<Self, String> {
+        Self::make_at(&format!("gleaner-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// A tree of this name right below the root of the machine.
+    ///
+    /// # Errors
+    /// What this machine lacks; a cgroup of this name that somebody else made is among it.
+    pub fn make_at(name: &str) -> Result<Self, String> {
         if !nix::unistd::geteuid().is_root() {
             return Err("needs root: it writes cgroups".to_owned());
         }
@@ -32,8 +41,10 @@ impl Tree {
                 return Err(format!("no cgroup hierarchy has the controller {controller}"));
             }
         }
-        let name = format!("gleaner-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let root = CgroupPath::root().join(&name).map_err(|e| e.to_string())?;
+        let root = CgroupPath::root().join(name).map_err(|e| e.to_string())?;
+        if Kernel::new(layout.clone()).exists(&root) {
+            return Err(format!("cgroup {root} is there already"));
+        }
         let tree = Self { layout, root };
         match tree.fill() {
             Ok(()) => Ok(tree),
@@ -70,7 +81,13 @@ impl Tree {
 
     /// Makes a cgroup below the tree as kubelet does: every missing one on the way, with the controllers of v2 and the sets that a v1 cpuset
     /// must have.
-    pub(crate) fn make_below(&self, cgroup: &CgroupPath) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    ///
+    /// # Panics
+    /// When the cgroup is not in the tree.
+    pub fn make_below(&self, cgroup: &CgroupPath) -> io::Result<()> {
         assert!(cgroup.is_within(&self.root), "{cgroup} is not this test's");
         if let Some(parent) = cgroup.parent().filter(|parent| *parent != self.root) {
             self.make_below(&parent)?;
@@ -98,13 +115,19 @@ impl Tree {
         Ok(())
     }
 
+    /// The kernel's word.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        Kernel::new(self.layout.clone())
+    }
+
     /// The folders of a cgroup, whether or not they exist.
     pub(crate) fn dirs(&self, cgroup: &CgroupPath) -> Vec<PathBuf> {
         self.layout.hierarchies().into_iter().map(|mount| mount.join(cgroup.relative())).collect()
     }
 
     /// Kills what runs in the tree and removes it. Returns what could not be removed.
-    pub(crate) fn remove(&self) -> Vec<String> {
+    pub fn remove(&self) -> Vec<String> {
         let deadline = Deadline::usual();
         loop {
             let mut pids: Vec<i32> = self.dirs(&self.root).iter().flat_map(|dir| pids_below(dir)).collect();

@@ -3,7 +3,6 @@
 use super::Engine;
 use crate::presence::Presence;
 use gleaner_host::cgroup::{self, FoundPod};
-use gleaner_host::process;
 use gleaner_host::sampler::Target;
 use gleaner_model::{
     Bytes, CgroupPath, Container, ContainerKind, CpuSet, KnobId, KnobKind, KnobValue, MilliCpu, Pod, PodUid, Reason, Requirement, Subject,
@@ -66,6 +65,7 @@ impl Engine {
             Ok(found) => {
                 self.note("cgroups of pods", None, now);
                 self.found_pods(found, now);
+                self.look_for_own();
             }
             Err(error) => self.note("cgroups of pods", Some(error.to_string()), now),
         }
@@ -88,12 +88,6 @@ impl Engine {
             stock.presence.observe(found, std::iter::empty(), now, patience);
             if stock.forget_gone(&self.config.qos) {
                 self.settled = None;
-            }
-            if stock.own.is_none() {
-                let ours =
-                    |cgroup: &&CgroupPath| process::pids(&self.layout, cgroup).is_ok_and(|pids| pids.contains(&process::Pid::this()));
-                let all: Vec<CgroupPath> = stock.presence.all_containers().cloned().collect();
-                stock.own = Some(all.iter().find(ours).cloned());
             }
             // Containers that came have knobs too.
             if stock.presence.take_news() {

@@ -244,6 +244,7 @@ impl Engine {
         let mut plan =
             knobs(&self.topology, live, &self.pod_cgroups(), self.ledger.assignment(), supply, &oom_scores(live), &self.knob_policy());
         self.runtime.plan_classes(&mut plan);
+        self.go_around_own(&mut plan);
         self.leave_to_kubelet(&mut plan);
         plan
     }

@@ -128,9 +128,6 @@ impl Engine {
     /// What is not ours to write on this node.
     pub(super) fn leave_to_kubelet(&self, plan: &mut Plan) {
         let Some(stock) = &self.stock else { return };
-        if let Some(Some(own)) = &stock.own {
-            plan.retain(|id| id.cgroup != *own);
-        }
         let root = |uid: &PodUid| stock.presence.cgroup(uid).cloned();
         // What kubelet gave away it also writes; where its static policy runs and no runtime asks us, so it is with every cpuset.
         let given: Vec<_> = stock.exclusive().keys().filter_map(root).collect();

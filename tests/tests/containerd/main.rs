@@ -12,6 +12,8 @@
 
 mod classes;
 mod crash;
+mod daemonset;
+mod image;
 
 use gleaner_model::{CgroupPath, CpuSet};
 use gleaner_tests::containerd::{Containerd, IMAGE};
@@ -19,6 +21,7 @@ use gleaner_tests::cri::{Cri, CriContainer, CriPod, LinuxContainerResources, Mou
 use gleaner_tests::{Kernel, Node, poll_until, skip};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One runtime at a time: the machine is emulated.
@@ -88,27 +91,7 @@ impl Machine {
         // Kubelet makes a pod's cgroup before its sandbox.
         let parent: CgroupPath = pod.cgroup_parent.parse().unwrap();
         self.node.make_cgroup(&parent);
-        let sandbox = self.cri.run_pod(&pod)?;
-        let shares = if cpus == 0 { 2 } else { cpus * 1024 };
-        let container = CriContainer {
-            name: "main".into(),
-            image: IMAGE.into(),
-            command: ["sh", "-c", "grep Cpus_allowed_list /proc/self/status >/out/$NAME; exec sleep 1000000"].map(str::to_owned).into(),
-            env: BTreeMap::from([("NAME".to_owned(), name.to_owned()), ("PATH".to_owned(), "/bin".to_owned())]),
-            resources: LinuxContainerResources { cpu_shares: shares, cpu_period: 100_000, ..LinuxContainerResources::default() },
-            mounts: vec![Mount { container_path: "/out".into(), host_path: self.node.path("out").display().to_string(), readonly: false }],
-            ..CriContainer::default()
-        };
-        let created = self.cri.create(&sandbox, &pod, &container).and_then(|id| self.cri.start(&id).map(|()| id));
-        let id = match created {
-            Ok(id) => id,
-            Err(status) => {
-                let _ = self.cri.remove_pod(&sandbox);
-                return Err(status);
-            }
-        };
-        let cgroup = parent.join(&id).unwrap();
-        Ok(Running { pod, sandbox, container: id, cgroup })
+        launch(&mut self.cri, pod, &noting(name, cpus, &self.node.path("out")))
     }
 
     fn remove(&mut self, running: &Running) {
@@ -117,13 +100,46 @@ impl Machine {
 
     /// What the first instruction of a pod's container saw.
     fn first_seen(&self, name: &str) -> CpuSet {
-        let text = poll_until("its first instruction", || {
-            fs::read_to_string(self.node.path("out").join(name)).ok().filter(|text| text.ends_with('\n'))
-        });
-        text.split_whitespace().last().unwrap().parse().unwrap()
+        noted(&self.node.path("out"), name)
     }
 
     fn kernel(&self) -> Kernel {
         self.node.kernel()
     }
+}
+
+/// A container whose first instruction notes the CPUs that it may run on in a file of this name.
+fn noting(name: &str, cpus: i64, out: &Path) -> CriContainer {
+    let shares = if cpus == 0 { 2 } else { cpus * 1024 };
+    let (container_path, host_path) = ("/out".to_owned(), out.display().to_string());
+    CriContainer {
+        name: "main".into(),
+        image: IMAGE.into(),
+        command: ["sh", "-c", "grep Cpus_allowed_list /proc/self/status >/out/$NAME; exec sleep 1000000"].map(str::to_owned).into(),
+        env: BTreeMap::from([("NAME".to_owned(), name.to_owned()), ("PATH".to_owned(), "/bin".to_owned())]),
+        resources: LinuxContainerResources { cpu_shares: shares, cpu_period: 100_000, ..LinuxContainerResources::default() },
+        mounts: vec![Mount { container_path, host_path, ..Mount::default() }],
+        ..CriContainer::default()
+    }
+}
+
+/// What it noted.
+fn noted(out: &Path, name: &str) -> CpuSet {
+    let text = poll_until("its first instruction", || fs::read_to_string(out.join(name)).ok().filter(|text| text.ends_with('\n')));
+    text.split_whitespace().last().unwrap().parse().unwrap()
+}
+
+/// Runs a pod with one container; one that cannot be created leaves nothing behind.
+fn launch(cri: &mut Cri, pod: CriPod, container: &CriContainer) -> Result<Running, tonic::Status> {
+    let sandbox = cri.run_pod(&pod)?;
+    let created = cri.create(&sandbox, &pod, container).and_then(|id| cri.start(&id).map(|()| id));
+    let id = match created {
+        Ok(id) => id,
+        Err(status) => {
+            let _ = cri.remove_pod(&sandbox);
+            return Err(status);
+        }
+    };
+    let cgroup = pod.cgroup_parent.parse::<CgroupPath>().unwrap().join(&id).unwrap();
+    Ok(Running { pod, sandbox, container: id, cgroup })
 }

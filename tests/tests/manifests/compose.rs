@@ -1,92 +1,12 @@
-//! As much of kustomize as the manifests use: resources, components, and strategic-merge patches from files.
+//! The composer of the manifests, held against the files and against kubectl.
 
-use crate::files::{below, document, documents, root};
-use serde_json::{Map, Value};
+use crate::files::{below, root};
+pub(crate) use gleaner_tests::manifests::{compose, object};
+use gleaner_tests::manifests::{document, identity, names};
+use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-
-/// What `kubectl apply -k FOLDER` would apply.
-pub(crate) fn compose(folder: &str) -> Vec<Value> {
-    let mut objects = Vec::new();
-    build(&root().join("manifests").join(folder), &mut objects);
-    objects
-}
-
-/// The one object of a kind and name.
-pub(crate) fn object(objects: &[Value], kind: &str, name: &str) -> Value {
-    let found: Vec<&Value> = objects.iter().filter(|o| o["kind"] == kind && o["metadata"]["name"] == name).collect();
-    assert_eq!(found.len(), 1, "{kind} {name} in {:?}", objects.iter().map(identity).collect::<Vec<_>>());
-    found[0].clone()
-}
-
-fn identity(object: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    [&object["apiVersion"], &object["kind"], &object["metadata"]["namespace"], &object["metadata"]["name"]].map(text).join(" ")
-}
-
-fn names(kustomization: &Value, list: &str) -> Vec<String> {
-    kustomization[list].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
-}
-
-fn build(folder: &Path, objects: &mut Vec<Value>) {
-    let file = folder.join("kustomization.yaml");
-    let kustomization = document(&file);
-    let keys: BTreeSet<&str> = kustomization.as_object().unwrap().keys().map(String::as_str).collect();
-    let known = BTreeSet::from(["apiVersion", "kind", "resources", "components", "patches"]);
-    assert!(keys.is_subset(&known), "{}: this composer knows {known:?}, not all of {keys:?}", file.display());
-    for name in names(&kustomization, "resources") {
-        let path = folder.join(&name);
-        if path.is_dir() {
-            build(&path, objects);
-        } else {
-            objects.extend(documents(&path));
-        }
-    }
-    for name in names(&kustomization, "components") {
-        build(&folder.join(name), objects);
-    }
-    for patch in kustomization["patches"].as_array().into_iter().flatten() {
-        assert_eq!(patch.as_object().unwrap().keys().collect::<Vec<_>>(), ["path"], "{}: a patch is a file", file.display());
-        let patch = document(&folder.join(patch["path"].as_str().unwrap()));
-        let target = objects.iter_mut().find(|o| identity(o) == identity(&patch));
-        merge(target.unwrap_or_else(|| panic!("{}: {} is not there", file.display(), identity(&patch))), patch);
-    }
-}
-
-/// Kubernetes' strategic merge, for the lists that we patch.
-fn merge(into: &mut Value, patch: Value) {
-    match (into, patch) {
-        (Value::Object(into), Value::Object(patch)) => {
-            for (key, value) in patch {
-                match (value, merge_key(&key)) {
-                    (Value::Null, _) => drop(into.remove(&key)),
-                    (Value::Array(items), Some(by)) => merge_list(into.entry(&key).or_insert_with(|| Value::Array(vec![])), items, by),
-                    (value, _) => merge(into.entry(&key).or_insert(Value::Object(Map::new())), value),
-                }
-            }
-        }
-        (into, patch) => *into = patch,
-    }
-}
-
-fn merge_key(list: &str) -> Option<&'static str> {
-    match list {
-        "containers" | "initContainers" | "volumes" | "env" => Some("name"),
-        "volumeMounts" => Some("mountPath"),
-        _ => None,
-    }
-}
-
-fn merge_list(into: &mut Value, items: Vec<Value>, by: &str) {
-    let list = into.as_array_mut().unwrap();
-    for item in items {
-        match list.iter_mut().find(|old| old[by] == item[by]) {
-            Some(old) => merge(old, item),
-            None => list.push(item),
-        }
-    }
-}
 
 /// Every folder with a kustomization, by its path below `manifests`.
 pub(crate) fn folders() -> Vec<String> {

@@ -1,25 +1,12 @@
 //! Files of the tree, read as YAML.
 
-use serde_json::Value;
+pub(crate) use gleaner_tests::manifests::{document, documents};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// All documents of a file.
-pub(crate) fn documents(file: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
-}
-
-/// The one document of a file.
-pub(crate) fn document(file: &Path) -> Value {
-    let mut all = documents(file);
-    assert_eq!(all.len(), 1, "{}: documents", file.display());
-    all.remove(0)
 }
 
 /// Every YAML file below a folder, sorted.

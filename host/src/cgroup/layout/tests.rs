@@ -73,6 +73,28 @@ fn the_machines_own_mount_is_preferred_and_parts_are_passed_over() {
     assert_eq!(Layout::from_mountinfo(hidden, "cpu").unwrap().mode(), Mode::V1);
 }
 
+/// Of a container with a cgroup namespace, made by containerd 1.7 and runc 1.1 on Linux 6.12, with the machine's cgroups from a host path in the place of the
+/// container's own: four levels below the root are `kubepods/burstable/pod…/…`.
+const CONTAINER: &str = "\
+230 190 0:81 / / ro,relatime - overlay overlay rw,lowerdir=/root/snapshots/1/fs,upperdir=/root/snapshots/10/fs,workdir=/root/snapshots/10/work,uuid=on
+231 230 0:83 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+235 230 0:78 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro
+242 235 0:34 /../../../.. /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
+243 230 0:26 /var/lib/gleaner /var/lib/gleaner rw,relatime - overlay overlay rw,lowerdir=/host,upperdir=/upper/files,workdir=/upper/work,uuid=on
+244 230 0:38 / /var/lib/kubelet ro,relatime master:1 - tmpfs tmpfs rw,inode64
+196 231 0:83 /bus /proc/bus ro,nosuid,nodev,noexec,relatime - proc proc rw
+210 231 0:86 / /proc/acpi ro,relatime - tmpfs tmpfs ro,inode64
+211 231 0:84 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755,inode64
+";
+
+#[test]
+fn in_a_container_the_machines_cgroups_are_found_in_the_place_of_its_own() {
+    let layout = Layout::from_mountinfo(CONTAINER, "cpuset cpu io memory hugetlb pids rdma misc").unwrap();
+    assert_eq!(layout.mode(), Mode::V2);
+    assert_eq!(layout.version(Controller::Cpuset), Some(Version::V2));
+    assert_eq!(dir(&layout, Controller::Cpuset).as_deref(), Some("/sys/fs/cgroup/a/b"));
+}
+
 #[test]
 fn a_machine_without_cgroups_or_a_broken_line_is_an_error() {
     let none = Layout::from_mountinfo("22 27 0:21 / /proc rw - proc proc rw\n", "").unwrap_err();
