@@ -104,6 +104,9 @@ pub(crate) struct RestoreArgs {
     /// First end the pods that a standalone agent left running.
     #[arg(long)]
     pub(crate) stop_pods: bool,
+    /// Afterwards wait until told to stop, so that what runs this on every node does not run it again and again.
+    #[arg(long)]
+    pub(crate) wait: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod evicting;
 mod figures;
 mod foreign;
 mod moving;
+mod parts;
 mod publish;
 mod reporting;
 mod runtime_says;
@@ -88,8 +89,8 @@ pub(crate) struct Engine {
     followed: Option<Followed>,
     /// Why it is not in force, where it is not.
     configuration_refused: Option<String>,
-    /// Pods whose eviction was ordered and that are not gone yet.
-    evicting: BTreeSet<PodUid>,
+    /// Pods whose eviction was ordered and that are not gone yet, and whether the API server accepted it.
+    evicting: BTreeMap<PodUid, bool>,
     /// Resources whose plugins are other processes.
     remote: RemotePlugins,
     /// What of them is among the parts whose health is told.
@@ -182,7 +183,7 @@ impl Engine {
             Event::PodsTold(event) => self.pods_told(event, now),
             Event::KubeletDoes(event) => self.kubelet_does(event, now),
             Event::Evicted(pod, outcome) => self.evicted(pod, &outcome, now),
-            Event::RuntimeSays(event) => self.runtime_says(event, now),
+            Event::RuntimeSays(event) => self.runtime_says(*event, now),
             Event::MemoryTakenBack(done) => self.memory_taken_back(*done, now),
             Event::ConfigurationChanged => self.reload(now),
             Event::ConfigurationTold(event) => self.configuration_told(event, now),

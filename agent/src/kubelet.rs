@@ -1,6 +1,5 @@
 //! The kubelet of this node, as far as the agent must know it: how it is configured, and which CPUs and NUMA nodes it gave away by itself. Everything is
 //! read, nothing is written.
-#![allow(dead_code, unused_imports, reason = "wired up piece by piece")]
 
 mod amounts;
 mod checkpoint;
@@ -10,7 +9,7 @@ mod follow;
 mod news;
 
 pub(crate) use checkpoint::{Exclusive, PinnedMemory};
-pub(crate) use config::{CgroupDriver, ConfigSource, KubeletConfig, MemoryThreshold, Reserved};
+pub(crate) use config::KubeletConfig;
 pub(crate) use follow::{FollowKubelet, follow};
 
 /// What is read of the kubelet.

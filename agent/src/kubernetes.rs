@@ -1,9 +1,7 @@
 //! The cluster: what the API server tells of this node and its pods, and what this node tells the cluster. Everything here runs as tasks beside the
 //! event loop; what they learn arrives there as events, and what is to be told is handed to them as values. Nothing in the loop waits for any of it.
-#![allow(dead_code, unused_imports, reason = "wired up piece by piece")]
 
 mod ask;
-mod backoff;
 mod client;
 mod configuration;
 mod events;
@@ -25,7 +23,7 @@ mod stored;
 
 pub(crate) use ask::{Answer, ask};
 pub(crate) use client::{Connected, connect, connect_kubelet};
-pub(crate) use configuration::{Chosen, ConfigurationEvent, Follow, Followed, Outcome, PART as CONFIGURATION_PART, follow};
+pub(crate) use configuration::{ConfigurationEvent, Follow, Followed, Outcome, PART as CONFIGURATION_PART, follow};
 pub(crate) use events::{EventCounts, EventReason, Events, event_of, event_of_outcome};
 pub(crate) use evictions::Evictions;
 pub(crate) use kubelet_pods::poll_pods;
@@ -34,7 +32,7 @@ pub(crate) use pace::{Clock, backoff, jitter};
 pub(crate) use pods::watch_pods;
 pub(crate) use record::{ApiPhase, ApiPod, PodsEvent};
 pub(crate) use report::{About, EventKind, EventNote, EvictionOrder, EvictionOutcome, Lent, Load, NodeReport, PodHolding};
-pub(crate) use reporter::Reporter;
+pub(crate) use reporter::remove;
 pub(crate) use settings::{KubernetesSettings, PodsFrom, ReportSettings};
 pub(crate) use start::Cluster;
 pub(crate) use stored::{PodsFile, load};

@@ -61,6 +61,11 @@ impl Presence {
         self.found.get(pod).map(|found| &found.cgroup)
     }
 
+    /// Where all containers of all pods live.
+    pub(crate) fn all_containers(&self) -> impl Iterator<Item = &CgroupPath> {
+        self.found.values().flat_map(|found| found.containers.iter().map(|container| &container.cgroup))
+    }
+
     /// Where the pod's containers live, by the ids that only the runtime can put a name to.
     pub(crate) fn containers(&self, pod: &PodUid) -> impl Iterator<Item = &CgroupPath> {
         self.found.get(pod).into_iter().flat_map(|found| found.containers.iter().map(|container| &container.cgroup))

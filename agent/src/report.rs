@@ -10,6 +10,7 @@ pub(crate) use view::draw;
 
 use crate::config::Mode;
 use crate::health::PartHealth;
+use crate::kubernetes::EventCounts;
 use crate::runtime::Phase;
 use gleaner_estimator::Estimate;
 use gleaner_model::{
@@ -58,6 +59,9 @@ pub(crate) struct NodeState {
     pub(crate) decisions: Vec<Decision>,
     /// How many decisions were made since the start, by kind.
     pub(crate) decision_counts: BTreeMap<String, u64>,
+    /// What became of Events that were to be told to the cluster.
+    #[serde(default)]
+    pub(crate) events: EventCounts,
     /// How each part does.
     pub(crate) health: BTreeMap<String, PartHealth>,
 }
@@ -151,6 +155,7 @@ impl NodeState {
             estimate: None,
             decisions: Vec::new(),
             decision_counts: BTreeMap::new(),
+            events: EventCounts::default(),
             health: BTreeMap::new(),
         }
     }

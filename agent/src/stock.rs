@@ -36,6 +36,8 @@ pub(crate) struct Stock {
     pub(crate) lowered: BTreeMap<PodUid, String>,
     /// Somebody told of all pods: until then those that run are unknown, and what is unknown lends nothing.
     pub(crate) known: bool,
+    /// The cgroup of the agent's own container, once it was looked for: the kernel lets nobody in a cgroup namespace change its root.
+    pub(crate) own: Option<Option<CgroupPath>>,
     /// The kubelet gives CPUs to containers by itself (`cpuManagerPolicy: static`).
     pub(crate) static_policy: bool,
     /// The pods as solvers see them.
@@ -59,6 +61,7 @@ impl Stock {
             presence: Presence::default(),
             runtime: None,
             lowered: BTreeMap::new(),
+            own: None,
             static_policy: false,
             pods: BTreeMap::new(),
             provisional: BTreeSet::new(),

@@ -3,6 +3,7 @@
 use crate::cri::Cri;
 use crate::wait::Deadline;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -41,7 +42,8 @@ impl Containerd {
         }
         // Its snapshots are overlays, which cannot lie on another overlay.
         run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256m", "tmpfs"]).arg(own.path("root")));
-        fs::write(own.path("config.toml"), own.config()).expect("its configuration");
+        let written = fs::File::create(own.path("config.toml")).and_then(|mut file| file.write_all(own.config().as_bytes()));
+        written.expect("its configuration");
         own.spawn();
         own.import(&own.make_image());
         Ok(own)

@@ -23,8 +23,8 @@ pub mod kubelet;
 mod node;
 pub mod plugin;
 mod pod;
-mod source;
 pub mod runtime;
+mod source;
 mod tree;
 mod wait;
 

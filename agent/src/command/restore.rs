@@ -1,16 +1,19 @@
 //! Puts a node back as it was, without an agent.
 
-use super::{require_root, say};
+use super::{event_loop, require_root, say};
 use crate::cli::RestoreArgs;
 use crate::config::Config;
 use crate::error::AgentError;
+use crate::kubernetes;
 use crate::runtime;
 use gleaner_host::arbiter::{Arbiter, RestoreReport};
 use gleaner_host::cgroup::{self, Layout};
 use gleaner_host::lock::Lock;
 use gleaner_model::CgroupPath;
 use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Undoes what an agent that no longer runs did to kernel files.
 ///
@@ -19,9 +22,52 @@ use std::process::ExitCode;
 pub(crate) fn restore(args: &RestoreArgs) -> Result<ExitCode, AgentError> {
     let config = Config::load(&args.config).map_err(AgentError::Config)?;
     require_root("restore", "writes cgroups")?;
+    let kernel = restore_kernel(args, &config)?;
+    let runtime = event_loop()?;
+    let withdrawn = runtime.block_on(withdraw(&config));
+    if args.wait {
+        say("waiting to be told to stop\n");
+        runtime.block_on(stop_signal())?;
+    }
+    Ok(if kernel && withdrawn { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Takes away what was reported to the cluster, where there is one. False when some of it is left.
+async fn withdraw(config: &Config) -> bool {
+    let hostname = gleaner_host::node::Inventory::read().map(|node| node.hostname).unwrap_or_default();
+    let cluster = match kubernetes::connect(&config.kubernetes, &hostname).await {
+        Ok(cluster) => cluster,
+        // Without a word on a cluster there is none to take anything away from.
+        Err(_) if config.kubernetes.kubeconfig.as_os_str().is_empty() => return true,
+        Err(error) => {
+            say(&format!("NOT withdrawn: {error}\n"));
+            return false;
+        }
+    };
+    let left = kubernetes::remove(cluster.client, &cluster.node).await;
+    left.iter().for_each(|line| say(&format!("NOT withdrawn: {line}\n")));
+    if left.is_empty() {
+        say(&format!("withdrawn from node {}: reclaimed resources, conditions, taint, CustomNodeResource\n", cluster.node));
+    }
+    left.is_empty()
+}
+
+async fn stop_signal() -> Result<(), AgentError> {
+    let failed = |e| AgentError::io("receive", Path::new("signals"), e);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Puts kernel files back. False when one could not be.
+fn restore_kernel(args: &RestoreArgs, config: &Config) -> Result<bool, AgentError> {
     if !config.journal().exists() {
         say(&format!("nothing to restore: there is no journal at {}\n", config.journal().display()));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(true);
     }
     let layout = Layout::detect()?;
     let _lock = Lock::take(&config.state_dir.join("lock"))?;
@@ -40,7 +86,7 @@ pub(crate) fn restore(args: &RestoreArgs) -> Result<ExitCode, AgentError> {
         let _ = writeln!(text, "{} cgroups that the agent made still hold processes; `gleaner restore --stop-pods` ends them", left.len());
     }
     say(&text);
-    Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report.failed.is_empty())
 }
 
 fn describe(report: &RestoreReport, text: &mut String) {

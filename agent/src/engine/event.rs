@@ -41,7 +41,7 @@ pub(crate) enum Event {
     /// What came of an eviction through the API server.
     Evicted(PodUid, EvictionOutcome),
     /// The container runtime tells or asks something.
-    RuntimeSays(gleaner_nri::Event),
+    RuntimeSays(Box<gleaner_nri::Event>),
     /// Something happened to plugins in other processes.
     Remote(RemoteEvent),
     /// The kernel was asked for memory of a pod, and is done.
@@ -78,7 +78,7 @@ impl From<KubeletEvent> for Event {
 
 impl From<gleaner_nri::Event> for Event {
     fn from(event: gleaner_nri::Event) -> Self {
-        Self::RuntimeSays(event)
+        Self::RuntimeSays(Box::new(event))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Who must go, and who ends them: the embedded runtime, or the API server's eviction.
 
 use super::Engine;
-use crate::kubernetes::{EvictionOrder, EvictionOutcome, event_of_outcome};
+use crate::kubernetes::{About, EventNote, EvictionOrder, EvictionOutcome, event_of_outcome};
 use gleaner_eviction::Victim;
-use gleaner_model::{MilliCpu, Pod, PodName, PodUid, QosClass, Reason, Snapshot, Subject, Timestamp};
+use gleaner_model::{MilliCpu, PodUid, QosClass, Reason, Snapshot, Subject, Timestamp};
 use std::collections::BTreeSet;
 
 /// Ticks after which every reading should be there.
@@ -14,10 +14,10 @@ impl Engine {
         let now = snapshot.at;
         let fired = std::mem::take(&mut self.pressure_fired);
         let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
-        self.evicting.retain(|uid| snapshot.pods.contains_key(uid));
+        self.evicting.retain(|uid, _| snapshot.pods.contains_key(uid));
         let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.leaving(), fired);
         self.eviction = state;
-        self.withdraw_moot(snapshot, supply);
+        self.withdraw_orders(snapshot, supply);
         let mut off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
         let nobody_ends = self.kubelets_pods().is_some() && self.cluster.is_none();
         if nobody_ends && !round.victims.is_empty() {
@@ -44,24 +44,13 @@ impl Engine {
         let known = self.stock.as_ref().and_then(|stock| stock.record(&pod));
         let api_uid = known.map_or_else(|| pod.to_string(), |record| record.api_uid.clone());
         if links.evictions.order(EvictionOrder { pod: pod.clone(), name, api_uid, grace, reason }) {
-            self.evicting.insert(pod);
-        }
-    }
-
-    /// Takes orders back whose cause is over: there is what all reclaimed pods were promised, and memory is not short.
-    fn withdraw_moot(&mut self, snapshot: &Snapshot, supply: Option<MilliCpu>) {
-        let Some(links) = self.cluster.as_ref().filter(|_| !self.evicting.is_empty() && !self.eviction.memory_short()) else { return };
-        let reclaimed = snapshot.pods.values().filter(|pod| pod.class() == QosClass::Reclaimed);
-        let promised: MilliCpu = reclaimed.map(Pod::reclaimed_cpu).sum();
-        if supply.is_some_and(|supply| supply >= promised) {
-            // Of what the API server took already nothing is left to take back.
-            self.evicting.retain(|pod| !links.evictions.withdraw(pod));
+            self.evicting.insert(pod, false);
         }
     }
 
     /// What came of an eviction. A pod that could not be evicted may be chosen again when its cause lasts.
     pub(super) fn evicted(&mut self, pod: PodUid, outcome: &EvictionOutcome, now: Timestamp) {
-        let name: Option<PodName> = self.kubelets_pods().and_then(|pods| pods.get(&pod)).map(|pod| pod.name.clone());
+        let Some(name) = self.kubelets_pods().and_then(|pods| pods.get(&pod)).map(|pod| pod.name.clone()) else { return };
         let what = match outcome {
             EvictionOutcome::Accepted => "its eviction was accepted by the API server".to_owned(),
             EvictionOutcome::Gone => "is gone already".to_owned(),
@@ -70,21 +59,37 @@ impl Engine {
             }
             EvictionOutcome::Failed(cause) => format!("cannot be evicted: {cause}"),
         };
-        if let (Some((reason, note)), Some(record)) = (event_of_outcome(outcome), self.stock.as_ref().and_then(|stock| stock.record(&pod))) {
-            self.tell_of_pod(record, reason, note);
+        match outcome {
+            EvictionOutcome::Gone | EvictionOutcome::Failed(_) => drop(self.evicting.remove(&pod)),
+            EvictionOutcome::Accepted => drop(self.evicting.insert(pod.clone(), true)),
+            EvictionOutcome::Blocked { .. } => {}
         }
-        if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {
-            self.evicting.remove(&pod);
+        if let (Some((kind, reason, note)), Some(links)) = (event_of_outcome(outcome), &self.cluster) {
+            links.events.tell(EventNote { about: self.about_pod(&pod, &name), kind, reason, note });
         }
-        if let Some(name) = name {
-            self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
+        self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
+    }
+
+    /// Takes orders back that nobody has met yet and whose cause is over: reclaimed pods fit into what there is, and memory is not short.
+    fn withdraw_orders(&mut self, snapshot: &Snapshot, supply: Option<MilliCpu>) {
+        let Some(links) = &self.cluster else { return };
+        let promised: MilliCpu =
+            snapshot.pods.values().filter(|pod| pod.class() == QosClass::Reclaimed).map(gleaner_model::Pod::reclaimed_cpu).sum();
+        if supply.is_some_and(|supply| promised <= supply) && !self.eviction.memory_short() {
+            self.evicting.retain(|uid, accepted| *accepted || !links.evictions.withdraw(uid));
         }
     }
 
-    /// Pods that are on their way out, and those that nobody can end: static ones.
+    /// A pod as people look it up: a static one by the uid that kubelet gave it.
+    pub(super) fn about_pod(&self, pod: &PodUid, name: &gleaner_model::PodName) -> About {
+        let known = self.stock.as_ref().and_then(|stock| stock.record(pod)).filter(|record| !record.is_static);
+        About::Pod { name: name.clone(), api_uid: known.map_or_else(|| pod.to_string(), |record| record.api_uid.clone()) }
+    }
+
+    /// Pods that are on their way out, and static ones: kubelet would make these again from their files at once, so they are no victims.
     fn leaving(&self) -> BTreeSet<PodUid> {
         let mut leaving = self.runtime.leaving();
-        leaving.extend(self.evicting.iter().cloned());
+        leaving.extend(self.evicting.keys().cloned());
         leaving.extend(self.stock.iter().flat_map(crate::stock::Stock::no_victims).cloned());
         leaving
     }

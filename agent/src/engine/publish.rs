@@ -77,6 +77,7 @@ impl Engine {
             estimate: self.estimate.clone(),
             decisions,
             decision_counts: self.recorder.counts().iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect(),
+            events: self.cluster.as_ref().map(|links| links.events.counts()).unwrap_or_default(),
             health: self.health.parts(),
         }
     }

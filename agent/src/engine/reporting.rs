@@ -35,7 +35,7 @@ impl Engine {
             let about = match &decision.subject {
                 Subject::Node => About::Node,
                 Subject::Pod(name) => match self.stock.as_ref().and_then(|stock| stock.named(name)) {
-                    Some(pod) => About::Pod { name: name.clone(), api_uid: pod.api_uid.clone() },
+                    Some(pod) => self.about_pod(&pod.pod.uid, name),
                     None => continue,
                 },
                 Subject::Pool(_) => continue,
@@ -46,7 +46,8 @@ impl Engine {
 
     /// Tells of a pod what is no decision.
     pub(super) fn tell_of_pod(&self, pod: &ApiPod, reason: EventReason, note: String) {
-        self.tell(About::Pod { name: pod.pod.name.clone(), api_uid: pod.api_uid.clone() }, reason, note);
+        let api_uid = if pod.is_static { pod.pod.uid.to_string() } else { pod.api_uid.clone() };
+        self.tell(About::Pod { name: pod.pod.name.clone(), api_uid }, reason, note);
     }
 
     /// The same of the node.

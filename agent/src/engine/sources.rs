@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::presence::Presence;
 use gleaner_host::cgroup::{self, FoundPod};
+use gleaner_host::process;
 use gleaner_host::sampler::Target;
 use gleaner_model::{
     Bytes, CgroupPath, Container, ContainerKind, CpuSet, KnobId, KnobKind, KnobValue, MilliCpu, Pod, PodUid, Reason, Requirement, Subject,
@@ -87,6 +88,12 @@ impl Engine {
             stock.presence.observe(found, std::iter::empty(), now, patience);
             if stock.forget_gone(&self.config.qos) {
                 self.settled = None;
+            }
+            if stock.own.is_none() {
+                let ours =
+                    |cgroup: &&CgroupPath| process::pids(&self.layout, cgroup).is_ok_and(|pids| pids.contains(&process::Pid::this()));
+                let all: Vec<CgroupPath> = stock.presence.all_containers().cloned().collect();
+                stock.own = Some(all.iter().find(ours).cloned());
             }
             // Containers that came have knobs too.
             if stock.presence.take_news() {

@@ -1,13 +1,11 @@
 //! From a checked configuration to a running engine.
 
+use super::parts::Parts;
 use super::{Engine, Event};
 use crate::config::{Config, Mode};
 use crate::error::AgentError;
-use crate::health::Health;
 use crate::manifest::{self, FolderEvent};
 use crate::qrm::Qrm;
-use crate::recorder::Recorder;
-use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
 use crate::stock::Stock;
 use crate::store::{Loaded, Store, machine_id};
@@ -18,9 +16,8 @@ use gleaner_host::node::Inventory;
 use gleaner_host::psi::{Trigger, Watcher};
 use gleaner_host::sampler::{Sampler, SamplerCore};
 use gleaner_host::{HostError, clock, topology};
-use gleaner_model::{CgroupPath, Plan, Pool, Reason, Subject, Timestamp};
-use gleaner_qrm_plugins::Ledger;
-use std::collections::{BTreeMap, BTreeSet};
+use gleaner_model::{CgroupPath, Pool, Reason, Subject, Timestamp};
+use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,19 +53,11 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     let inventory = Inventory::read()?;
     let mut store = Store::new(config.promises(), machine_id(), inventory.boot_id.clone(), config.mode == Mode::Standalone);
     let loaded = store.load()?;
-    let (qrm, stock) = match config.mode {
-        Mode::Standalone => {
-            refuse_foreign_pods(&layout, &config, &arbiter, &loaded)?;
-            arbiter.create(&pod_root, &[])?;
-            (None, None)
-        }
-        Mode::Qrm => (Some(Qrm::open(&config)?), None),
-        Mode::Nri | Mode::Reconcile => {
-            let (stock, warning) = Stock::open(config.stored_pods(), &config.qos);
-            warning.iter().for_each(|warning| tracing::warn!("{warning}"));
-            (None, Some(stock))
-        }
-    };
+    if config.mode == Mode::Standalone {
+        refuse_foreign_pods(&layout, &config, &arbiter, &loaded)?;
+        arbiter.create(&pod_root, &[])?;
+    }
+    let (qrm, stock) = sources(&config)?;
     let (sender, events) = mpsc::channel(QUEUE);
     let deliver = sender.clone();
     let sampler = Sampler::start(SamplerCore::new(layout.clone()), config.sampling_period.get(), move |sample| {
@@ -106,94 +95,6 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
         Mode::Nri | Mode::Reconcile => engine.take_over_stock(loaded, now),
     }
     Ok(Started { engine, events, sender })
-}
-
-/// What an engine is made of.
-struct Parts {
-    config: Config,
-    config_file: Option<PathBuf>,
-    inventory: Inventory,
-    topology: Arc<gleaner_model::Topology>,
-    layout: Layout,
-    arbiter: Arbiter,
-    store: Store,
-    runtime: Runtime,
-    sampler: Sampler,
-    psi: Option<Watcher>,
-    taking: super::take_back::TakeBack,
-    qrm: Option<Qrm>,
-    stock: Option<Stock>,
-    pod_root: CgroupPath,
-    locks: Vec<Lock>,
-}
-
-impl Engine {
-    /// An engine that has done nothing yet.
-    fn idle(parts: Parts) -> Self {
-        let Parts {
-            config,
-            config_file,
-            inventory,
-            topology,
-            layout,
-            arbiter,
-            store,
-            runtime,
-            sampler,
-            psi,
-            taking,
-            qrm,
-            stock,
-            pod_root,
-            locks,
-        } = parts;
-        let remote = RemotePlugins::new(&config.plugins);
-        let base = config.clone();
-        Self {
-            config,
-            config_file,
-            inventory,
-            topology,
-            layout,
-            arbiter,
-            store,
-            runtime,
-            sampler,
-            _psi: psi,
-            manifests: Vec::new(),
-            wanted: BTreeMap::new(),
-            settling: false,
-            ledger: Ledger::default(),
-            qrm,
-            stock,
-            cluster: None,
-            base,
-            followed: None,
-            configuration_refused: None,
-            evicting: BTreeSet::new(),
-            remote,
-            remote_parts: BTreeSet::new(),
-            pod_root,
-            estimator: gleaner_estimator::State::default(),
-            eviction: gleaner_eviction::State::default(),
-            estimate: None,
-            sample: None,
-            settled: None,
-            planned: None,
-            goal: Plan::new(),
-            plan: Plan::new(),
-            mems: BTreeMap::new(),
-            taking,
-            unwritten: BTreeSet::new(),
-            not_offered: BTreeSet::new(),
-            pressure_fired: false,
-            stopping: false,
-            recorder: Recorder::default(),
-            health: Health::default(),
-            ticks: 0,
-            _locks: locks,
-        }
-    }
 }
 
 impl Engine {
@@ -298,6 +199,19 @@ impl Engine {
             self.recorder.record(now, Subject::Pod(pod.name), reason);
         }
     }
+}
+
+/// What is kept of a kubelet's pods, by where they come from.
+fn sources(config: &Config) -> Result<(Option<Qrm>, Option<Stock>), AgentError> {
+    Ok(match config.mode {
+        Mode::Standalone => (None, None),
+        Mode::Qrm => (Some(Qrm::open(config)?), None),
+        Mode::Nri | Mode::Reconcile => {
+            let (stock, warning) = Stock::open(config.stored_pods(), &config.qos);
+            warning.iter().for_each(|warning| tracing::warn!("{warning}"));
+            (None, Some(stock))
+        }
+    })
 }
 
 fn make_private(dir: &Path) -> Result<(), AgentError> {

@@ -47,11 +47,17 @@ impl Engine {
 
     /// What is known of the pods that hold resources. The readings are lent by the sample and go back to it at the end of the step.
     fn snapshot(&mut self, now: Timestamp) -> Snapshot {
-        let (readings, node) = match &mut self.sample {
+        let (mut readings, node) = match &mut self.sample {
             Some(sample) => (std::mem::take(&mut sample.pods), sample.node.clone()),
             None => (BTreeMap::new(), gleaner_model::NodeReadings::default()),
         };
-        Snapshot { at: now, pods: self.live(), readings, node }
+        let pods = self.live();
+        if let Some(presence) = self.presence() {
+            // Nothing of a pod without a cgroup runs, however long its images take: that is known, not missing.
+            let waiting = pods.keys().filter(|uid| presence.cgroup(uid).is_none());
+            waiting.for_each(|uid| drop(readings.entry(uid.clone()).or_default()));
+        }
+        Snapshot { at: now, pods, readings, node }
     }
 
     fn estimate_now(&mut self, snapshot: &Snapshot) {

@@ -18,8 +18,10 @@ impl Engine {
             self.note("pods", problem.clone(), now);
         }
         self.tell_problems(&event, now);
-        let news = self.stock.as_mut().is_some_and(|stock| stock.told(event, &self.config.qos));
-        if news {
+        let Some(stock) = &mut self.stock else { return };
+        // Whatever is told of a pod, its cgroups may have come or gone.
+        stock.presence.expect_more(now);
+        if stock.told(event, &self.config.qos) {
             self.pods_are_others(now);
         }
     }
@@ -100,6 +102,8 @@ impl Engine {
             let known = short.len();
             short.extend(placement.refused.iter().map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
             if short.len() == known {
+                // Those keep what they have, which is not what they ask for.
+                short.extend(placement.unresized.iter().map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
                 return (placement, short);
             }
         }
@@ -124,6 +128,9 @@ impl Engine {
     /// What is not ours to write on this node.
     pub(super) fn leave_to_kubelet(&self, plan: &mut Plan) {
         let Some(stock) = &self.stock else { return };
+        if let Some(Some(own)) = &stock.own {
+            plan.retain(|id| id.cgroup != *own);
+        }
         let root = |uid: &PodUid| stock.presence.cgroup(uid).cloned();
         // What kubelet gave away it also writes; where its static policy runs and no runtime asks us, so it is with every cpuset.
         let given: Vec<_> = stock.exclusive().keys().filter_map(root).collect();

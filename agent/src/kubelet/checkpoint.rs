@@ -29,6 +29,7 @@ impl Exclusive {
     }
 
     /// All CPUs that any pod has alone.
+    #[cfg(test)]
     pub(crate) fn all(&self) -> CpuSet {
         let containers = self.by_pod.values().flat_map(BTreeMap::values);
         containers.chain(self.whole_pods.values()).fold(CpuSet::new(), |all, cpus| all.union(cpus))

@@ -15,9 +15,7 @@ mod selector;
 mod watch;
 
 pub(crate) use followed::{Followed, Outcome};
-pub(crate) use merge::{Merged, merge};
-pub(crate) use object::{ConfigObject, Source};
-pub(crate) use select::{Choice, Selection, Verdict, select};
+use object::{ConfigObject, Source};
 pub(crate) use watch::{Follow, follow};
 
 use serde_json::{Map, Value};

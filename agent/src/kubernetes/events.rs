@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 const WAITING: usize = 256;
 
 /// What became of the notes so far. Each note is counted once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct EventCounts {
     /// Written as a new object.
     pub(crate) created: u64,

@@ -1,8 +1,8 @@
 //! The pods of this node from the kubelet's own port, asked for again and again: it knows no watch.
 
-use super::backoff::{part, wait};
 use super::fault::cause;
 use super::object::PodList;
+use super::pace::{FIRST_WAIT, LONGEST_WAIT, backoff, jitter};
 use super::pods::{Closed, Source, Told, changed, records};
 use super::{ApiPod, PodsEvent};
 use gleaner_model::QosConfig;
@@ -53,12 +53,12 @@ async fn poll<E: From<PodsEvent>>(
                 }
                 told.reach(None).await?;
                 round = round.wrapping_add(1);
-                EVERY + part(node, round, JITTER)
+                EVERY + jitter(JITTER, node, round.into())
             }
             Err(cause) => {
                 failures = failures.saturating_add(1);
                 told.reach(Some(format!("ask the kubelet for its pods: {cause}"))).await?;
-                wait(node, failures)
+                backoff(FIRST_WAIT, LONGEST_WAIT, failures, node, failures.into())
             }
         };
         tokio::select! {

@@ -27,6 +27,11 @@ impl Clock {
     }
 }
 
+/// The first wait of whoever follows something, and the longest: an API server that was away for an hour is found again within a minute.
+pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(800);
+/// See [`FIRST_WAIT`].
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// The wait before try number `tries` (the first repetition is 1): doubles from `first` to `most`, less up to a quarter that differs from node to node.
 /// `salt` is a counter of the caller.
 pub(crate) fn backoff(first: Duration, most: Duration, tries: u32, node: &str, salt: u64) -> Duration {

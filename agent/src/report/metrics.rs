@@ -22,6 +22,18 @@ pub(crate) fn text(state: &NodeState) -> String {
         decisions.get_or_create(&vec![("kind", kind.clone())]).inc_by(*count);
     }
     registry.register("decisions", "Decisions since the agent started", decisions);
+    let events: Family<Labels, Counter> = Family::default();
+    let counts = state.events;
+    for (outcome, count) in [
+        ("created", counts.created),
+        ("repeated", counts.repeated),
+        ("limited", counts.limited),
+        ("overflowed", counts.overflowed),
+        ("failed", counts.failed),
+    ] {
+        events.get_or_create(&vec![("outcome", outcome.to_owned())]).inc_by(count);
+    }
+    registry.register("events", "Events for the cluster, by what became of them", events);
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = encode(&mut text, &registry);

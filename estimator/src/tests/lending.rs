@@ -87,6 +87,15 @@ fn a_missing_reading_of_the_node_lends_nothing() {
 }
 
 #[test]
+fn a_node_that_is_told_to_lend_nothing_lends_nothing_and_says_so() {
+    let (s, none) = (snapshot(NOW, 0, &[]), Assignment::default());
+    let off = Policy { lend: false, ..policy() };
+    let estimate = estimate(&s, &machine(), &none, &off, &settled(&s, &none)).0;
+    assert_eq!((cpu_rule(&estimate), memory_rule(&estimate)), ((ReclaimRule::Off, None), (ReclaimRule::Off, None)));
+    assert_eq!((estimate.known_cpu(), estimate.known_memory()), (Some(MilliCpu::ZERO), Some(Bytes::ZERO)), "which is known");
+}
+
+#[test]
 fn many_gaps_are_said_in_one_short_line() {
     let pods: Vec<_> = (0..9).map(|i| (pod(&format!("p{i}"), QosClass::Shared, 0), None)).collect();
     let (_, missing) = cpu_rule(&run(&snapshot(NOW, 0, &pods), &Assignment::default()));

@@ -38,6 +38,7 @@ fn restarts_of_the_runtime_and_kills_of_the_agent_lose_nothing_and_nothing_overl
         machine.remove(&meanwhile);
 
         machine.containerd.restart();
+        machine.cri = machine.containerd.cri();
         machine.wait_for_connection();
         let next = machine.run("next", "dedicated_cores", 1);
         assert_eq!(machine.first_seen("next").count(), 1, "round {round}: the plugin is asked again");

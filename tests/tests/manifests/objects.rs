@@ -2,6 +2,7 @@
 
 use crate::files::{below, documents, root};
 use gleaner_crds::cnr::CustomNodeResource;
+use gleaner_crds::config::AdminQosConfiguration;
 use k8s_openapi::api::admissionregistration::{v1 as admission, v1alpha1 as admission_alpha};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ServiceAccount};
@@ -35,6 +36,8 @@ fn compare(path: &str, written: &Value, kept: &Value, found: &mut Vec<String>) {
                 compare(&format!("{path}[{index}]"), written, kept, found);
             }
         }
+        // 3 and 3.0 are one number.
+        (Value::Number(written), Value::Number(kept)) if written.as_f64() == kept.as_f64() => {}
         (written, kept) if written != kept => found.push(format!("{path}: {written} became {kept}")),
         _ => {}
     }
@@ -54,6 +57,7 @@ fn problems(object: &Value) -> Vec<String> {
         ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => lost::<ClusterRoleBinding>(object),
         ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => lost::<CustomResourceDefinition>(object),
         ("node.katalyst.kubewharf.io/v1alpha1", "CustomNodeResource") => lost::<CustomNodeResource>(object),
+        ("config.katalyst.kubewharf.io/v1alpha1", "AdminQoSConfiguration") => lost::<AdminQosConfiguration>(object),
         ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy") => lost::<admission::ValidatingAdmissionPolicy>(object),
         ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding") => {
             lost::<admission::ValidatingAdmissionPolicyBinding>(object)

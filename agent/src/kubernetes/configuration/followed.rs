@@ -181,6 +181,7 @@ impl Followed {
     }
 
     /// Places of the object in force that mean nothing here; all of them.
+    #[cfg(test)]
     pub(crate) fn ignored(&self) -> &[String] {
         &self.ignored
     }

@@ -4,6 +4,8 @@ mod merging;
 mod properties;
 mod selecting;
 
+use super::merge::{Merged, merge};
+use super::select::{Verdict, select};
 use super::*;
 use crate::config::Config;
 use k8s_openapi::jiff::Timestamp;

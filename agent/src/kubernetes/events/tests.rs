@@ -186,8 +186,8 @@ fn decisions_become_events_and_figures_do_not() {
 fn a_blocked_eviction_is_the_same_note_at_every_try() {
     let blocked = |seconds| EvictionOutcome::Blocked { cause: "budget b".into(), again_in: Duration::from_secs(seconds) };
     assert_eq!(event_of_outcome(&blocked(5)), event_of_outcome(&blocked(10)));
-    assert_eq!(event_of_outcome(&blocked(5)).unwrap().0, EventReason::EvictionBlocked);
-    assert_eq!(event_of_outcome(&EvictionOutcome::Failed("no".into())).unwrap().0, EventReason::EvictionFailed);
+    assert_eq!(event_of_outcome(&blocked(5)).unwrap().1, "EvictionBlocked");
+    assert_eq!(event_of_outcome(&EvictionOutcome::Failed("no".into())).unwrap().1, "EvictionFailed");
     assert_eq!(event_of_outcome(&EvictionOutcome::Accepted), None);
 }
 

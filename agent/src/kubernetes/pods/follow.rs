@@ -3,10 +3,10 @@
 //! Over kube's client, but not over kube's own watcher: that one says nothing when a watch works again after a failure, asks for ever when a watch is
 //! refused with 410 at its start, and starts a watch anew without a pause when a server ends it at once.
 
-use super::super::backoff::wait;
 use super::super::client::Connected;
 use super::super::fault::{cause, said};
 use super::super::object::{ListMeta, PodList, PodObject};
+use super::super::pace::{FIRST_WAIT, LONGEST_WAIT, backoff};
 use super::super::{ApiPod, PodsEvent};
 use super::convert::{Source, record, records};
 use super::{Closed, Told};
@@ -223,7 +223,7 @@ impl<E: From<PodsEvent>> Follower<E> {
     async fn rest(&self, failures: u32) -> Result<(), Closed> {
         tokio::select! {
             closed = self.told.closed() => Err(closed),
-            () = sleep(wait(&self.connected.node, failures)) => Ok(()),
+            () = sleep(backoff(FIRST_WAIT, LONGEST_WAIT, failures, &self.connected.node, failures.into())) => Ok(()),
         }
     }
 }

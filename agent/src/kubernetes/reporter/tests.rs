@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use super::fixture::{GIB, lending, report};
+use super::node_status::TAINT;
 use super::scripted::Server;
 use super::*;
 use crate::kubernetes::Load;
@@ -36,6 +37,7 @@ impl Running {
         let notes = health.clone();
         let reporter = Reporter {
             client: server.client(),
+            watches: server.client(),
             node: "n".to_owned(),
             settings,
             reports: receive,
