@@ -11,13 +11,13 @@ impl Engine {
     pub(super) fn kubelet_does(&mut self, event: KubeletEvent, now: Timestamp) {
         match event {
             KubeletEvent::Exclusive(exclusive) => {
-                self.note(KUBELET, None, now);
+                self.note(KubeletPart::CpuManager.to_string(), None, now);
                 self.exclusive_cpus(exclusive, now);
             }
             KubeletEvent::Absent(KubeletPart::CpuManager) => self.exclusive_cpus(Exclusive::default(), now),
-            KubeletEvent::Problem(_, problem) => self.note(KUBELET, problem, now),
+            KubeletEvent::Problem(part, problem) => self.note(part.to_string(), problem, now),
             KubeletEvent::Config(config) => {
-                self.note(KUBELET, None, now);
+                self.note(KubeletPart::Config.to_string(), None, now);
                 tracing::info!(
                     driver = ?config.cgroup_driver,
                     cpu_manager = config.cpu_manager_policy,
@@ -59,5 +59,3 @@ impl Engine {
         }
     }
 }
-
-const KUBELET: &str = "kubelet";

@@ -13,13 +13,15 @@ use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const READ: Duration = Duration::from_secs(30);
+/// Servers are asked to end a watch after 290 s: one that is silent for longer has lost its server.
+const SILENT: Duration = Duration::from_secs(300);
 
 /// The way to the API server.
 #[derive(Clone)]
 pub(crate) struct Connected {
     /// For calls: an answer that comes to a halt for 30 s is an error.
     pub(crate) client: Client,
-    /// For watches, which may be silent for long; who watches has to notice a server that is gone.
+    /// For watches, which may be silent for as long as the server is asked to keep them.
     pub(crate) watches: Client,
     /// This node's name in the cluster.
     pub(crate) node: String,
@@ -33,7 +35,7 @@ pub(crate) async fn connect(settings: &KubernetesSettings, hostname: &str) -> Re
     let node = node_name(settings, std::env::var("NODE_NAME").ok(), hostname)?;
     let config = config(settings).await?;
     let mut watching = config.clone();
-    watching.read_timeout = None;
+    watching.read_timeout = Some(SILENT);
     Ok(Connected { client: client(config)?, watches: client(watching)?, node })
 }
 

@@ -37,6 +37,8 @@ pub(crate) const CNR_PART: &str = "report, custom node resource";
 pub(crate) struct Reporter {
     /// The API server.
     pub(crate) client: kube::Client,
+    /// The same for a watch, which may be silent for long.
+    pub(crate) watches: kube::Client,
     /// The node's name in the cluster.
     pub(crate) node: String,
     /// What is told, and how often at most.
@@ -63,7 +65,7 @@ impl Reporter {
         let whole = shared.settings.custom_node_resource;
         let cnr = cnr_task::CnrTask::new(self.client.clone(), shared.clone(), owners, shell::Line::new(CNR_PART, self.health.clone()));
         let told = node_task::Told { owner, labels: self.labels };
-        let node = node_task::NodeTask::new(self.client, shared, told, shell::Line::new(NODE_PART, self.health));
+        let node = node_task::NodeTask::new(self.client, self.watches, shared, told, shell::Line::new(NODE_PART, self.health));
         if whole {
             // Boxed: each holds the futures of all its calls.
             tokio::join!(Box::pin(node.run()), Box::pin(cnr.run()));

@@ -60,6 +60,7 @@ impl Cluster {
             let health = sender.clone();
             let reporter = Reporter {
                 client: connected.client.clone(),
+                watches: connected.watches.clone(),
                 node: connected.node.clone(),
                 settings: config.report.clone(),
                 reports,

@@ -89,7 +89,7 @@ fn a_second_agent_on_the_node_refuses_and_the_first_goes_on() {
     for flags in [Vec::new(), vec!["--state-dir", state.as_str()]] {
         let refused = stock.node.second_agent(&flags);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(refused.status.code() == Some(1) && said.contains("another agent"), "{flags:?}: {:?} {said}", refused.status);
+        assert!(refused.status.code() == Some(1) && said.contains("another gleaner"), "{flags:?}: {:?} {said}", refused.status);
     }
     assert_eq!(stock.runtime.plugins(), ["10-gleaner"]);
     let web = stock.run("web", "shared_cores", 100);
@@ -171,6 +171,7 @@ fn without_a_cluster_the_runtime_alone_tells_of_pods() {
     stock.node.start();
     stock.runtime.wait_for_plugin(patience());
     stock.problem("cluster", "kubeconfig");
+    stock.node.until("it writes", |state| state["estimate"].is_object().then_some(()));
     let web = stock.run_unknown("web", "shared_cores", 100).unwrap();
     let db = stock.run_unknown("db", "dedicated_cores", 1000).unwrap();
     assert_eq!(db.given().count(), 1);

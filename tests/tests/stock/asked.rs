@@ -48,8 +48,7 @@ fn containers_of_every_class_are_created_in_their_pools() {
     }
     let Some(mut stock) = Stock::with(test, Version::V0_8, crate::OVERLAP) else { return };
     let db = stock.run("db", "dedicated_cores", 1000);
-    for (name, class, of) in
-        [("web", "shared_cores", "share"), ("batch", "reclaimed_cores", "reclaim"), ("logs", "system_cores", "system")]
+    for (name, class, of) in [("web", "shared_cores", "share"), ("batch", "reclaimed_cores", "reclaim"), ("logs", "system_cores", "system")]
     {
         let running = stock.run(name, class, 100);
         let cpus = stock.node.until("its pool is known", |state| pool(state, of));
@@ -151,9 +150,7 @@ fn a_container_of_the_systemd_driver_gets_its_cpus_too() {
         return;
     }
     let Some(mut stock) = Stock::new(test) else { return };
-    stock.server.add_pod(
-        PodBuilder::new("db").uid("0-1").node(NODE).class("dedicated_cores").container_with("main", &[("cpu", "1")], &[]),
-    );
+    stock.server.add_pod(PodBuilder::new("db").uid("0-1").node(NODE).class("dedicated_cores").container_with("main", &[("cpu", "1")], &[]));
     stock.knows("db");
     let spec = PodSpec::new("db", "0-1").annotation(CLASS, "dedicated_cores").systemd();
     let sandbox = stock.runtime.run_pod(&spec).unwrap();

@@ -21,34 +21,49 @@ fn many_pods_are_listed_in_pages_and_those_of_other_nodes_are_not_asked_for() {
     }
     stock.start();
     poll_until("all are known", || (known(&stock) == 110).then_some(()));
-    let lists: Vec<String> =
-        stock.server.requests().iter().filter(|seen| seen.verb == "list" && seen.resource == "pods").map(|seen| seen.query.clone()).collect();
-    assert!(lists.len() >= 3 && lists.iter().all(|query| query.contains("limit=50") && query.contains("spec.nodeName%3Dnode-1")), "{lists:?}");
+    let lists: Vec<String> = stock
+        .server
+        .requests()
+        .iter()
+        .filter(|seen| seen.verb == "list" && seen.resource == "pods")
+        .map(|seen| seen.query.clone())
+        .collect();
+    assert!(
+        lists.len() >= 3 && lists.iter().all(|query| query.contains("limit=50") && query.contains("spec.nodeName%3Dnode-1")),
+        "{lists:?}"
+    );
     assert!(lists.iter().filter(|query| query.contains("continue=")).count() >= 2, "{lists:?}");
     stock.assert_clean();
 }
 
+/// Watches break, the server then does this, and a new pod is known all the same.
+fn a_pod_after(stock: &mut Stock, name: &str, cut: Cut, rule: Rule) {
+    let before = known(stock);
+    stock.server.inject(rule.resource("pods"));
+    stock.server.push_to(PODS, Push::Cut(cut));
+    stock.server.add_pod(stock.api_pod(name, "shared_cores", 10));
+    stock.knows(name);
+    assert_eq!(known(stock), before + 1, "and none twice");
+}
+
 #[test]
-fn watches_that_break_and_versions_that_are_gone_lose_no_pod() {
-    let test = "watches_that_break_and_versions_that_are_gone_lose_no_pod";
+fn a_watch_that_breaks_or_whose_version_is_gone_loses_no_pod() {
+    let test = "a_watch_that_breaks_or_whose_version_is_gone_loses_no_pod";
     let Some(mut stock) = Stock::new(test) else { return };
-    let rules: [fn() -> Rule; 5] = [
-        || Rule::next(1, Effect::Gone).resource("pods"),
-        || Rule::next(1, Effect::Cut(0, Cut::MidLine)).resource("pods"),
-        || Rule::next(1, Effect::Garble(0)).resource("pods"),
-        || Rule::next(2, Effect::Answer(503)).resource("pods"),
-        || Rule::next(1, Effect::Page(502)).resource("pods"),
-    ];
-    for (at, rule) in rules.iter().enumerate() {
-        stock.server.inject(rule());
-        if at == 3 {
-            stock.server.compact();
-        }
-        stock.server.push_to(PODS, Push::Cut(Cut::Abrupt));
-        stock.server.add_pod(stock.api_pod(&format!("web-{at}"), "shared_cores", 10));
-        stock.knows(&format!("web-{at}"));
-    }
-    assert_eq!(known(&stock), rules.len(), "and none twice");
+    a_pod_after(&mut stock, "web-0", Cut::Abrupt, Rule::next(1, Effect::Gone));
+    a_pod_after(&mut stock, "web-1", Cut::MidLine, Rule::next(1, Effect::Garble(0)));
+    stock.server.heal();
+    stock.works("pods");
+    stock.assert_clean();
+}
+
+#[test]
+fn a_server_that_answers_with_failures_loses_no_pod() {
+    let test = "a_server_that_answers_with_failures_loses_no_pod";
+    let Some(mut stock) = Stock::new(test) else { return };
+    stock.server.compact();
+    a_pod_after(&mut stock, "web-0", Cut::Clean, Rule::next(1, Effect::Answer(503)));
+    a_pod_after(&mut stock, "web-1", Cut::Abrupt, Rule::next(1, Effect::Page(502)));
     stock.server.heal();
     stock.works("pods");
     stock.assert_clean();
@@ -70,7 +85,7 @@ fn without_the_api_server_at_the_start_pods_keep_the_classes_that_an_earlier_age
     if !has_cpus(test, 2) {
         return;
     }
-    let Some(mut stock) = Stock::new(test) else { return };
+    let Some(mut stock) = Stock::with(test, Version::V0_8, crate::OVERLAP) else { return };
     let (web, db) = silent_pods(&mut stock);
     let batch = stock.run("batch", "reclaimed_cores", 100);
     let sets = (stock.cpus(&web), stock.cpus(&db), stock.cpus(&batch));

@@ -54,7 +54,7 @@ fn a_checkpoint_that_cannot_be_read_is_named_and_changes_nothing() {
     let file = stock.node.path("kubelet/cpu_manager_state");
     fs::write(&file, r#"{"policyName": "static", "defaultCpuSet": "0-x", "checksum": 1}"#).unwrap();
     stock.start();
-    let said = stock.problem("kubelet", "defaultCpuSet");
+    let said = stock.problem("kubelet CPU manager", "defaultCpuSet");
     assert!(said.contains(&file.display().to_string()) && said.contains("0-x"), "{said}");
     let web = stock.run("web", "shared_cores", 100);
     stock.comes_to(&web, &online());

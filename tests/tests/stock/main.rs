@@ -103,14 +103,11 @@ impl Stock {
         Some(Self { node, runtime, server, served, _folder: folder })
     }
 
-    /// Keeps this back from lending, from the next start or SIGHUP on. Memory is kept back but for 256 MiB, which does not depend on what else the
-    /// machine does.
+    /// Keeps so many CPUs back from lending, from the next start or SIGHUP on.
     fn keep_back(&self, cpus: u32) {
         let file = self.node.path("gleaner.yaml");
         let text = fs::read_to_string(&file).unwrap();
-        let (before, after) = text.split_once("cpuReserve: ").unwrap();
-        let (_, after) = after.split_once('}').unwrap();
-        self.node.configure(&format!("{before}cpuReserve: {cpus}, memoryReserve: {}Ki}}{after}", total_kib() - (256 << 10)));
+        self.node.configure(&text.replace("cpuReserve: 0", &format!("cpuReserve: {cpus}")));
     }
 
     /// Starts the agent, and waits until it is connected and knows its pods.
@@ -241,12 +238,6 @@ fn remove_cgroup(node: &Node, cgroup: &CgroupPath) {
 /// The CPUs of a pool, as the agent tells.
 fn pool(state: &Value, name: &str) -> Option<CpuSet> {
     state["pools"][name]["cpus"].as_str()?.parse().ok()
-}
-
-fn total_kib() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// CPUs of this machine.

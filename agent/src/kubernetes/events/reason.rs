@@ -108,11 +108,12 @@ pub(crate) fn event_of(reason: &Reason) -> Option<(EventKind, &'static str, Stri
 }
 
 /// The Event of what came of an eviction. None for one that succeeded: that it was decided is told already.
-pub(crate) fn event_of_outcome(outcome: &EvictionOutcome) -> Option<(EventReason, String)> {
-    match outcome {
+pub(crate) fn event_of_outcome(outcome: &EvictionOutcome) -> Option<(EventKind, &'static str, String)> {
+    let (word, note) = match outcome {
         // The distance is left out: it grows, and the same sentence makes one series.
-        EvictionOutcome::Blocked { cause, .. } => Some((EventReason::EvictionBlocked, format!("not evicted yet: {cause}"))),
-        EvictionOutcome::Failed(cause) => Some((EventReason::EvictionFailed, format!("not evicted: {cause}"))),
-        EvictionOutcome::Accepted | EvictionOutcome::Gone => None,
-    }
+        EvictionOutcome::Blocked { cause, .. } => (EventReason::EvictionBlocked, format!("not evicted yet: {cause}")),
+        EvictionOutcome::Failed(cause) => (EventReason::EvictionFailed, format!("not evicted: {cause}")),
+        EvictionOutcome::Accepted | EvictionOutcome::Gone => return None,
+    };
+    Some((word.kind(), word.as_str(), note))
 }

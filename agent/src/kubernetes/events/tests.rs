@@ -1,7 +1,6 @@
 use super::bucket::{Bucket, Rate};
 use super::correlator::{ALL, EACH, WINDOW};
 use super::object::{LONGEST_NOTE, cut, object};
-use super::reason::EventReason;
 use super::reason::action_of;
 use super::*;
 use crate::kubernetes::scripted::{Asked, Log, Reply, scripted, shown};
@@ -187,8 +186,8 @@ fn decisions_become_events_and_figures_do_not() {
 fn a_blocked_eviction_is_the_same_note_at_every_try() {
     let blocked = |seconds| EvictionOutcome::Blocked { cause: "budget b".into(), again_in: Duration::from_secs(seconds) };
     assert_eq!(event_of_outcome(&blocked(5)), event_of_outcome(&blocked(10)));
-    assert_eq!(event_of_outcome(&blocked(5)).unwrap().0, EventReason::EvictionBlocked);
-    assert_eq!(event_of_outcome(&EvictionOutcome::Failed("no".into())).unwrap().0, EventReason::EvictionFailed);
+    assert_eq!(event_of_outcome(&blocked(5)).unwrap().1, "EvictionBlocked");
+    assert_eq!(event_of_outcome(&EvictionOutcome::Failed("no".into())).unwrap().1, "EvictionFailed");
     assert_eq!(event_of_outcome(&EvictionOutcome::Accepted), None);
 }
 

@@ -65,6 +65,8 @@ impl CnrTask {
     pub(super) async fn run(mut self) {
         loop {
             let wake = self.step().await;
+            let load = self.shared.report().and_then(|report| self.loads.due(report.load, &self.shared.settings));
+            let wake = [wake, load].into_iter().flatten().min();
             let clock = self.shared.clock;
             tokio::select! {
                 changed = self.shared.reports.changed() => if changed.is_err() { return },

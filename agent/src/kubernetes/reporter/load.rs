@@ -24,6 +24,10 @@ impl Flag {
             Self { told: self.told, otherwise: Some(since) }
         }
     }
+
+    fn due(self, reading: bool, on_after: Span, off_after: Span) -> Option<Timestamp> {
+        self.otherwise.filter(|_| reading != self.told).map(|since| since.after(if reading { on_after } else { off_after }.get()))
+    }
 }
 
 /// What is told of the node's load.
@@ -38,6 +42,12 @@ impl Loads {
     pub(crate) fn next(self, reading: Load, now: Timestamp, settings: &ReportSettings) -> Self {
         let step = |flag: Flag, reading| flag.next(reading, now, settings.load_after, settings.load_over_after);
         Self { memory: step(self.memory, reading.memory_short), cpu: step(self.cpu, reading.cpu_suppressed) }
+    }
+
+    /// When something else is told if the reading stays as it is.
+    pub(crate) fn due(self, reading: Load, settings: &ReportSettings) -> Option<Timestamp> {
+        let due = |flag: Flag, reading| flag.due(reading, settings.load_after, settings.load_over_after);
+        [due(self.memory, reading.memory_short), due(self.cpu, reading.cpu_suppressed)].into_iter().flatten().min()
     }
 
     /// What is told now.

@@ -32,6 +32,7 @@ pub(super) struct Told {
 /// See the module.
 pub(super) struct NodeTask {
     nodes: Api<NodeView>,
+    watched: Api<NodeView>,
     shared: Shared,
     told: Told,
     line: Line,
@@ -47,25 +48,27 @@ pub(super) struct NodeTask {
 
 impl NodeTask {
     /// Ready to run.
-    pub(super) fn new(client: Client, shared: Shared, told: Told, line: Line) -> Self {
+    pub(super) fn new(client: Client, watches: Client, shared: Shared, told: Told, line: Line) -> Self {
         let faults = |what| Faults::new(&shared.node, what);
         let (watching, writing, tainting) = (faults("watch"), faults("write"), faults("taint"));
         let pacer = Pacer::new(&format!("{} node", shared.node));
         let (view, loads, listed) = (None, Loads::default(), false);
-        Self { nodes: Api::all(client), shared, told, line, view, pacer, loads, watching, writing, tainting, listed }
+        let (nodes, watched) = (Api::all(client), Api::all(watches));
+        Self { nodes, watched, shared, told, line, view, pacer, loads, watching, writing, tainting, listed }
     }
 
     /// Until the sender of reports is gone.
     pub(super) async fn run(mut self) {
         let own = watcher::Config::default().fields(&format!("metadata.name={}", self.shared.node));
-        let mut events = pin!(watcher::watcher(self.nodes.clone(), own));
+        let mut events = pin!(watcher::watcher(self.watched.clone(), own));
         loop {
             let wake = self.step().await;
             let now = self.shared.clock.now();
             let rests = self.watching.rests(now);
             let calm = self.watching.quiet(now);
             self.tell();
-            let wake = [wake, rests, calm].into_iter().flatten().min();
+            let load = self.shared.report().and_then(|report| self.loads.due(report.load, &self.shared.settings));
+            let wake = [wake, rests, calm, load].into_iter().flatten().min();
             let clock = self.shared.clock;
             tokio::select! {
                 changed = self.shared.reports.changed() => if changed.is_err() { return },

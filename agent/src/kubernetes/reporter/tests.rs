@@ -37,6 +37,7 @@ impl Running {
         let notes = health.clone();
         let reporter = Reporter {
             client: server.client(),
+            watches: server.client(),
             node: "n".to_owned(),
             settings,
             reports: receive,
