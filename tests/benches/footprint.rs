@@ -1,5 +1,6 @@
 //! What the agent itself costs: memory, threads and CPU time of the release binary with few and with many pods, standalone and on a stock node (API
-//! server over TLS, runtime over its socket), and its size on disk. Needs root, and the release build of the agent beside the benches.
+//! server over TLS, runtime over its socket), and its size on disk. Needs root, and the release build of the agent beside the benches. `stock` or
+//! `standalone` as an argument runs only those.
 #![allow(clippy::print_stdout, reason = "printing is what a bench is for")]
 
 use gleaner_host::clock;
@@ -20,11 +21,13 @@ fn main() {
     if let Ok(file) = std::fs::metadata(program("gleaner")) {
         within("footprint, binary", f64::from(u32::try_from(file.len()).unwrap_or(u32::MAX)) / 1e6, 12.0, "MB");
     }
-    for pods in [4, 110, 500] {
-        print(&format!("footprint, {pods} pods"), pods, standalone(pods));
-    }
-    for pods in [4, 110, 500] {
-        print(&format!("footprint, stock node, {pods} pods"), pods, stock(pods));
+    let kinds: [(&str, &str, fn(u32) -> Result<Cost, Box<dyn Error>>); 2] =
+        [("standalone", "footprint", standalone), ("stock", "footprint, stock node", stock)];
+    let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    for (_, name, run) in kinds.into_iter().filter(|(kind, ..)| only.is_empty() || only.iter().any(|one| one == kind)) {
+        for pods in [4, 110, 500] {
+            print(&format!("{name}, {pods} pods"), pods, run(pods));
+        }
     }
 }
 
