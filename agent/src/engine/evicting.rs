@@ -1,7 +1,7 @@
 //! Who must go, and who ends them: the embedded runtime, or the API server's eviction.
 
 use super::Engine;
-use crate::kubernetes::{EvictionOrder, EvictionOutcome, event_of_outcome};
+use crate::kubernetes::{EventNote, EvictionOrder, EvictionOutcome, event_of_outcome};
 use gleaner_eviction::Victim;
 use gleaner_model::{MilliCpu, Pod, PodName, PodUid, QosClass, Reason, Snapshot, Subject, Timestamp};
 use std::collections::BTreeSet;
@@ -70,9 +70,10 @@ impl Engine {
             }
             EvictionOutcome::Failed(cause) => format!("cannot be evicted: {cause}"),
         };
-        if let (Some((reason, note)), Some(record)) = (event_of_outcome(outcome), self.stock.as_ref().and_then(|stock| stock.record(&pod)))
+        if let (Some((kind, reason, note)), Some(about), Some(links)) =
+            (event_of_outcome(outcome), name.as_ref().and_then(|name| self.about(name)), &self.cluster)
         {
-            self.tell_of_pod(record, reason, note);
+            links.events.tell(EventNote { about, kind, reason, note });
         }
         if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {
             self.evicting.remove(&pod);

@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// The pod of this name. What an enhanced kubelet tells of has one uid.
-    fn about(&self, name: &PodName) -> Option<About> {
+    pub(super) fn about(&self, name: &PodName) -> Option<About> {
         if let Some(record) = self.stock.as_ref().and_then(|stock| stock.named(name)) {
             return Some(about_record(record));
         }
