@@ -1,7 +1,7 @@
 //! The cluster's configuration of the node.
 
-use crate::Stock;
 use crate::reporting::{condition, offered, offers_memory};
+use crate::{Stock, lent};
 use gleaner_tests::NODE;
 use gleaner_tests::apiserver::{ADMIN_QOS, NODES};
 use gleaner_tests::runtime::Version;
@@ -23,7 +23,7 @@ fn no_lending() -> Value {
 /// Waits until the agent lends memory, or none.
 fn lends(stock: &mut Stock, something: bool) {
     stock.node.until(&format!("memory is lent: {something}"), |state| {
-        let memory = state["estimate"]["memory"].as_u64()?;
+        let (_, memory) = lent(state)?;
         ((memory > 0) == something).then_some(())
     });
 }

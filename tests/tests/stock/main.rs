@@ -20,7 +20,7 @@ mod kubelet;
 mod reporting;
 mod updates;
 
-use gleaner_model::{CgroupPath, CpuSet};
+use gleaner_model::{Bytes, CgroupPath, CpuSet, MilliCpu};
 use gleaner_tests::apiserver::{ApiServer, EVENTS_V1, PODS, PodBuilder, Served};
 use gleaner_tests::runtime::{Amounts, ContainerSpec, Created, Options, PodSpec, Runtime, Version};
 use gleaner_tests::{NODE, Node, pod_state, poll_until, skip, slow};
@@ -238,6 +238,14 @@ fn remove_cgroup(node: &Node, cgroup: &CgroupPath) {
 /// The CPUs of a pool, as the agent tells.
 fn pool(state: &Value, name: &str) -> Option<CpuSet> {
     state["pools"][name]["cpus"].as_str()?.parse().ok()
+}
+
+/// What the agent would lend: CPU in thousandths, memory in bytes.
+fn lent(state: &Value) -> Option<(u64, u64)> {
+    let estimate = &state["estimate"];
+    let cpu: MilliCpu = serde_json::from_value(estimate["cpu"].clone()).ok()?;
+    let memory: Bytes = serde_json::from_value(estimate["memory"].clone()).ok()?;
+    Some((cpu.get(), memory.get()))
 }
 
 /// CPUs of this machine.

@@ -1,6 +1,6 @@
 //! What the cluster sees of the node.
 
-use crate::{MEMORY, MILLICPU, Stock};
+use crate::{MEMORY, MILLICPU, Stock, lent};
 use gleaner_tests::NODE;
 use gleaner_tests::apiserver::{CNRS, NODES};
 use gleaner_tests::runtime::Version;
@@ -62,19 +62,16 @@ fn node_and_custom_node_resource_show_what_the_agent_can_lend() {
     stock.start();
     stock.run("web", "shared_cores", 100);
     let Stock { node, server, .. } = &stock;
-    let close = |told: Option<u64>, is: &Value| {
-        let (told, is) = (told.unwrap_or(0), is.as_u64().unwrap());
+    let close = |told: Option<u64>, is: u64| {
+        let told = told.unwrap_or(0);
         told.abs_diff(is) * 2 <= told.max(is)
     };
     let same = server.until("both objects show what the agent says", |server| {
-        let state = node.state()?;
+        let (cpu, memory) = lent(&node.state()?)?;
         let cnr = server.get(CNRS, "", NODE)?;
-        let estimate = &state["estimate"];
         let told = &cnr["status"]["resources"]["allocatable"];
-        let told = (amount(told, MILLICPU), amount(told, MEMORY));
-        let all = [offered(&stock), told];
-        let good = all.iter().all(|(cpu, memory)| close(*cpu, &estimate["cpu"]) && close(*memory, &estimate["memory"]));
-        (good && estimate["memory"].as_u64()? > 0).then_some(cnr)
+        let all = [offered(&stock), (amount(told, MILLICPU), amount(told, MEMORY))];
+        (memory > 0 && all.iter().all(|told| close(told.0, cpu) && close(told.1, memory))).then_some(cnr)
     });
     assert_eq!(same["metadata"]["ownerReferences"][0]["name"], NODE, "it goes with the Node: {}", same["metadata"]);
     let zones = same["status"]["topologyZone"].as_array().unwrap();
@@ -126,9 +123,14 @@ fn in_shadow_mode_nothing_is_offered_and_no_container_is_changed() {
     let Some(mut stock) = lending_memory(test, "") else { return };
     stock.node.start_with(&["--shadow"]);
     stock.connected();
-    stock
-        .server
-        .until("the Node says so", |_| (condition(&stock, "GleanerReady") == Some(("True".to_owned(), "Shadow".to_owned()))).then_some(()));
+    stock.server.until("it says so", |server| {
+        let cnr = server.get(CNRS, "", NODE)?;
+        let properties = cnr["spec"]["nodeResourceProperties"].as_array()?;
+        properties
+            .iter()
+            .any(|property| property["propertyName"] == "gleaner/shadow" && property.to_string().contains("true"))
+            .then_some(())
+    });
     let db = stock.run("db", "dedicated_cores", 1000);
     assert!(db.container.resources.cpus.is_empty(), "{:?}", db.container.resources);
     stock.node.ticks(3);
