@@ -54,7 +54,7 @@ mod tests {
         let pause: CgroupPath = "/kubepods/poda/pause".parse().unwrap();
         let mut plan = Plan::new();
         let mut set = |cgroup: &CgroupPath, value| plan.set(cgroup.clone(), value, Subject::Node, Reason::AsRequested);
-        let (cpus, mems) = (KnobValue::Cpus("2-7".parse().unwrap()), KnobValue::Mems(NumaSet::single(gleaner_model::NumaId::new(0))));
+        let (cpus, mems) = (KnobValue::Cpus("2-7".parse().unwrap()), KnobValue::Mems(NumaSet::of(gleaner_model::NumaId::new(0))));
         for cgroup in [&own, &pause] {
             set(cgroup, cpus.clone());
         }
