@@ -20,6 +20,8 @@ pub use nix::sys::signal::Signal;
 pub use nix::unistd::Pid;
 
 const PROCS: &str = "cgroup.procs";
+/// How often the processes of a folder are listed before those without a number are taken for foreign ones.
+const LISTS: u32 = 3;
 
 /// The processes of a cgroup, without those of the cgroups below it, in rising order.
 ///
@@ -40,11 +42,19 @@ pub fn pids_below(layout: &Layout, path: &CgroupPath) -> Result<Vec<Pid>, HostEr
 /// The processes that one hierarchy's folder of a cgroup lists, without those of the cgroups below it, in rising order.
 ///
 /// # Errors
-/// When the folder is gone ([`HostError::is_gone`]), or the kernel refuses to list it.
+/// When the folder is gone ([`HostError::is_gone`]), or the kernel refuses to list it; when one of them cannot be named in this process's pid namespace.
 pub(crate) fn pids_in(folder: &Path) -> Result<Vec<Pid>, HostError> {
-    let mut members = Members::default();
-    let found = list(folder, false, &mut members)?;
-    if found { Ok(members.into_pids()) } else { Err(HostError::io("list the processes of", folder, ErrorKind::NotFound.into())) }
+    // One that ends just while it is printed has no number any more either, and is not in the next list.
+    for _ in 0..LISTS {
+        let mut members = Members::default();
+        if !list(folder, false, &mut members)? {
+            return Err(HostError::io("list the processes of", folder, ErrorKind::NotFound.into()));
+        }
+        if members.foreign == 0 {
+            return Ok(members.into_pids());
+        }
+    }
+    Err(HostError::Missing(format!("{}: its processes are of another pid namespace; in a pod, set hostPID", folder.display())))
 }
 
 /// Whether a cgroup or one below it has processes. One that is in no hierarchy has none.

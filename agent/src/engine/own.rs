@@ -46,7 +46,7 @@ fn go_around(plan: &mut Plan, own: &CgroupPath) {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use gleaner_model::{Bytes, KnobValue, NumaSet, OomScoreAdj, Reason, Subject};
+    use gleaner_model::{Bytes, KnobValue, OomScoreAdj, Reason, Subject};
 
     #[test]
     fn cpus_of_the_own_container_are_set_on_its_pod() {
@@ -54,7 +54,7 @@ mod tests {
         let pause: CgroupPath = "/kubepods/poda/pause".parse().unwrap();
         let mut plan = Plan::new();
         let mut set = |cgroup: &CgroupPath, value| plan.set(cgroup.clone(), value, Subject::Node, Reason::AsRequested);
-        let (cpus, mems) = (KnobValue::Cpus("2-7".parse().unwrap()), KnobValue::Mems(NumaSet::of(gleaner_model::NumaId::new(0))));
+        let (cpus, mems) = (KnobValue::Cpus("2-7".parse().unwrap()), KnobValue::Mems("0".parse().unwrap()));
         for cgroup in [&own, &pause] {
             set(cgroup, cpus.clone());
         }

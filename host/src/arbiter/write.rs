@@ -37,10 +37,13 @@ pub(super) fn write_scores(folder: &Path, text: &str) -> Result<(), HostError> {
         let mut changed = false;
         let mut failed = None;
         for (pid, file) in opened.into_iter().filter(|(pid, _)| still.contains(pid)) {
-            match file.and_then(|mut file| write_score(&mut file, text)) {
+            match file
+                .map_err(|e| (e, unopened as Refusal))
+                .and_then(|mut file| write_score(&mut file, text).map_err(|e| (e, refused as Refusal)))
+            {
                 Ok(written) => changed |= written,
-                Err(error) if scores::ended(&error) => {}
-                Err(error) => failed = failed.or(Some(refused(pid, text, error))),
+                Err((error, _)) if scores::ended(&error) => {}
+                Err((error, explain)) => failed = failed.or(Some(explain(pid, text, error))),
             }
         }
         match failed {
@@ -58,6 +61,17 @@ fn write_score(file: &mut File, text: &str) -> io::Result<bool> {
         return Ok(false);
     }
     at_once(file, text).map(|()| true)
+}
+
+/// How an error is told to people.
+type Refusal = fn(Pid, &str, io::Error) -> HostError;
+
+fn unopened(pid: Pid, text: &str, source: io::Error) -> HostError {
+    let path = scores::path(pid);
+    if source.raw_os_error() != Some(Errno::EACCES as i32) {
+        return HostError::io("open", &path, source);
+    }
+    HostError::Malformed { path, cause: format!("may not be set to {text} ({source}): a process of another user needs CAP_DAC_OVERRIDE") }
 }
 
 fn refused(pid: Pid, text: &str, source: io::Error) -> HostError {

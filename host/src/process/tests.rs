@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::disallowed_methods, clippy::print_stdout, reason = "tests")]
 
 use super::scratch::{Scratch, until};
 use super::*;
@@ -117,6 +117,19 @@ fn a_process_that_joined_is_in_the_kernels_eyes_in_the_cgroup() {
     assert!(child.wait().unwrap().success(), "{shown}");
     let joined = shown.lines().filter(|line| line.ends_with(scratch.path.as_str())).count();
     assert!(joined >= scratch.layout.hierarchies().len(), "{shown}");
+}
+
+#[test]
+fn processes_without_a_number_here_are_an_error_and_not_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |text: &str| {
+        fs::write(folder.path().join(PROCS), text).unwrap();
+        pids_in(folder.path()).map_err(|error| error.to_string())
+    };
+    assert_eq!(said("12\n7\n"), Ok(vec![Pid::from_raw(7), Pid::from_raw(12)]));
+    assert_eq!(said(""), Ok(vec![]));
+    let foreign = said("0\n12\n").unwrap_err();
+    assert!(foreign.contains("another pid namespace") && foreign.contains("hostPID"), "{foreign}");
 }
 
 proptest! {
