@@ -9,7 +9,8 @@ use gleaner_nri::Resources;
 use std::time::Duration;
 
 fn nothing() -> (Stock, QosConfig) {
-    let (stock, warning) = Stock::open("/nonexistent/pods.json".into(), &QosConfig::default());
+    let (mut stock, warning) = Stock::open("/nonexistent/pods.json".into(), &QosConfig::default());
+    stock.runtime = Some(KnownRuntime::default());
     assert_eq!(warning, None);
     (stock, QosConfig::default())
 }
@@ -132,6 +133,17 @@ fn a_dedicated_pod_whose_request_is_not_known_yet_is_shared() {
     stock.see_pod(sandbox("a", &[("katalyst.kubewharf.io/qos_level", "dedicated_cores")]), &qos);
     stock.see_container(container("a", "c1", 2), &qos);
     assert_eq!(stock.pods()[&uid("a")].class(), QosClass::Shared);
+}
+
+#[test]
+fn while_the_runtime_is_away_what_it_told_holds_only_as_long_as_there_is_a_cgroup() {
+    let (mut stock, qos) = nothing();
+    stock.see_pod(sandbox("a", &[]), &qos);
+    stock.see_container(container("a", "c1", 1024), &qos);
+    assert!(!stock.forget_gone(&qos), "its cgroup is about to come");
+    stock.runtime = None;
+    assert!(stock.forget_gone(&qos) && stock.pods().is_empty());
+    assert!(!stock.forget_gone(&qos), "and that is no news again");
 }
 
 #[test]
