@@ -206,7 +206,8 @@ impl Session {
         match (self.registered, &self.phase) {
             (None, _) => Some(ANSWER_WITHIN),
             (Some(registered), Phase::Young | Phase::Parts(_)) => {
-                Some(registered.saturating_add(SYNCHRONIZED_WITHIN).min(self.awake.saturating_add(BEAT)))
+                let untold = registered.saturating_add(SYNCHRONIZED_WITHIN);
+                Some(if self.watches_itself() { untold.min(self.awake.saturating_add(BEAT)) } else { untold })
             }
             (Some(_), Phase::Answering { due, .. } | Phase::Flushing { due, .. }) => Some(*due),
             (Some(_), Phase::Settled) => None,
@@ -219,8 +220,7 @@ impl Session {
     /// When it did not.
     pub(crate) fn check(&mut self, at: Duration) -> Result<(), Cut> {
         let still = at.saturating_sub(std::mem::replace(&mut self.awake, at));
-        let is_told = self.configured && matches!(self.phase, Phase::Young | Phase::Parts(_));
-        if is_told && !self.runtime.shows_unified && still >= STILL {
+        if self.watches_itself() && still >= STILL {
             return Err(Cut::Still(still));
         }
         if self.due().is_none_or(|due| at < due) {
@@ -231,6 +231,11 @@ impl Session {
             (_, Phase::Answering { begun, .. } | Phase::Flushing { begun, .. }) => Cut::Late(at.saturating_sub(*begun)),
             _ => Cut::Untold,
         })
+    }
+
+    /// Whether a runtime of 0.6 may be telling what exists: it does not close a connection on which it was answered too late.
+    const fn watches_itself(&self) -> bool {
+        self.configured && !self.runtime.shows_unified && matches!(self.phase, Phase::Young | Phase::Parts(_))
     }
 
     /// Whether events come: everything was told and answered in time.

@@ -136,6 +136,17 @@ fn a_dedicated_pod_whose_request_is_not_known_yet_is_shared() {
 }
 
 #[test]
+fn while_the_runtime_is_away_what_it_told_holds_only_as_long_as_there_is_a_cgroup() {
+    let (mut stock, qos) = nothing();
+    stock.see_pod(sandbox("a", &[]), &qos);
+    stock.see_container(container("a", "c1", 1024), &qos);
+    assert!(!stock.forget_gone(&qos), "its cgroup is about to come");
+    stock.runtime = None;
+    assert!(stock.forget_gone(&qos) && stock.pods().is_empty());
+    assert!(!stock.forget_gone(&qos), "and that is no news again");
+}
+
+#[test]
 fn the_sandbox_of_a_pod_that_is_over_is_no_pod() {
     let (mut stock, qos) = nothing();
     let seen = Synchronized { pods: vec![sandbox("old", &[]), sandbox("new", &[])], containers: vec![container("new", "c", 1024)] };
