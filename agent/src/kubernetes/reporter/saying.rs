@@ -2,8 +2,8 @@
 
 use crate::kubernetes::NodeReport;
 
-/// Health lines of the reporter itself begin so. Where reporting fails, a condition is not the place to learn of it.
-const OWN: &str = "report, ";
+/// Parts without which pods are not isolated or not known. Where another fails, the agent still does what it is there for, only less well.
+const CORE: [&str; 6] = ["cgroups of pods", "journal", "knobs", "placement", "pods", "promises"];
 /// A message longer than this is cut: conditions are read in tables.
 const LONGEST: usize = 1024;
 
@@ -31,7 +31,7 @@ impl Saying {
 
 /// Whether the agent is well and knows what it lends.
 pub(crate) fn ready(report: &NodeReport) -> Saying {
-    let (own, failing): (Vec<_>, Vec<_>) = report.problems.iter().partition(|(part, _)| part.starts_with(OWN));
+    let (failing, lesser): (Vec<_>, Vec<_>) = report.problems.iter().partition(|(part, _)| CORE.contains(&part.as_str()));
     let lines = |parts: Vec<(&String, &String)>| parts.iter().map(|(part, what)| format!("{part}: {what}")).collect::<Vec<_>>().join("; ");
     if !failing.is_empty() {
         return Saying::new(false, "PartsFailing", lines(failing));
@@ -39,8 +39,8 @@ pub(crate) fn ready(report: &NodeReport) -> Saying {
     match (report.shadow, &report.lent) {
         (true, _) => Saying::new(true, "Shadow", "nothing is written to this node and nothing is offered"),
         (false, None) => Saying::new(false, "NothingKnown", "what can be lent is not known, so nothing is offered"),
-        (false, Some(_)) if own.is_empty() => Saying::new(true, "Ready", "all parts work"),
-        (false, Some(_)) => Saying::new(true, "Degraded", lines(own)),
+        (false, Some(_)) if lesser.is_empty() => Saying::new(true, "Ready", "all parts work"),
+        (false, Some(_)) => Saying::new(true, "Degraded", lines(lesser)),
     }
 }
 

@@ -90,7 +90,7 @@ fn milli_cores_are_plain_numbers_and_memory_is_bytes() {
 fn a_condition_keeps_its_transition_while_its_status_stays() {
     let told = node(&report(), "8k", "16Gi");
     let mut failing = report();
-    failing.problems.insert("nri".to_owned(), "no socket".to_owned());
+    failing.problems.insert("knobs".to_owned(), "not written".to_owned());
     failing.configuration_refused = Some("unknown key".to_owned());
     let of = |report: &NodeReport, type_: &str| {
         let patch = status_patch(&told, &node_status(report), &date(500));
@@ -100,7 +100,7 @@ fn a_condition_keeps_its_transition_while_its_status_stays() {
     assert_eq!((&same["lastTransitionTime"], &same["lastHeartbeatTime"]), (&json!(date(100)), &json!(date(500))));
     let changed = of(&failing, READY);
     assert_eq!((&changed["lastTransitionTime"], &changed["reason"]), (&json!(date(500)), &json!("PartsFailing")));
-    assert_eq!(changed["message"], "nri: no socket");
+    assert_eq!(changed["message"], "knobs: not written");
     assert_eq!(of(&failing, CONFIGURED)["message"], "unknown key");
 }
 
