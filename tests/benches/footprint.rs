@@ -21,8 +21,7 @@ fn main() {
     if let Ok(file) = std::fs::metadata(program("gleaner")) {
         within("footprint, binary", f64::from(u32::try_from(file.len()).unwrap_or(u32::MAX)) / 1e6, 12.0, "MB");
     }
-    let kinds: [(&str, &str, fn(u32) -> Result<Cost, Box<dyn Error>>); 2] =
-        [("standalone", "footprint", standalone), ("stock", "footprint, stock node", stock)];
+    let kinds: [(&str, &str, Measure); 2] = [("standalone", "footprint", standalone), ("stock", "footprint, stock node", stock)];
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     for (_, name, run) in kinds.into_iter().filter(|(kind, ..)| only.is_empty() || only.iter().any(|one| one == kind)) {
         for pods in [4, 110, 500] {
@@ -37,6 +36,9 @@ fn print(name: &str, pods: u32, cost: Result<Cost, Box<dyn Error>>) {
         Err(error) => pending(name, "15 MiB, with 500 pods 25 MiB; 0.5 % of a core", &error.to_string()),
     }
 }
+
+/// Runs an agent with so many pods.
+type Measure = fn(u32) -> Result<Cost, Box<dyn Error>>;
 
 /// What was seen of one agent.
 struct Cost {
