@@ -40,6 +40,9 @@ fn print(name: &str, pods: u32, cost: Result<Cost, Box<dyn Error>>) {
     }
 }
 
+/// Runs an agent with so many pods.
+type Measure = fn(u32) -> Result<Cost, Box<dyn Error>>;
+
 /// What was seen of one agent.
 struct Cost {
     /// Seconds from its start to the last pod's.
