@@ -38,6 +38,7 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     let (socket, listen, mode) = (config.socket.clone(), config.listen, config.mode);
     let manifests = (mode == Mode::Standalone).then(|| config.standalone.manifests.clone());
     let (folders, remote_settings) = (config.qrm.clone(), config.plugins.clone());
+    tracing::info!(%mode, shadow = config.shadow, "the agent starts");
     let for_cluster = (mode != Mode::Standalone).then(|| config.clone());
     let Started { mut engine, events, sender } = engine::start(config, args.config.config.clone())?;
     engine::feed(&sender, manifests)?;

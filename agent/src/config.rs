@@ -227,10 +227,6 @@ impl Config {
         if let Some(dir) = &args.manifests {
             config.standalone.manifests.clone_from(dir);
         }
-        if let Some(address) = args.listen {
-            config.listen = Some(address);
-            check_listen(address, "--listen", &mut problems);
-        }
         config.mode = match (args.standalone, args.qrm, args.nri, args.reconcile) {
             (true, ..) => Mode::Standalone,
             (_, true, ..) => Mode::Qrm,
@@ -238,6 +234,13 @@ impl Config {
             (_, _, _, true) => Mode::Reconcile,
             _ => config.mode,
         };
+        if config.mode != Mode::Standalone && (args.manifests.is_some() || args.keep_pods) {
+            problems.push("--manifests and --keep-pods are for --standalone".to_owned());
+        }
+        if let Some(address) = args.listen {
+            config.listen = Some(address);
+            check_listen(address, "--listen", &mut problems);
+        }
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 

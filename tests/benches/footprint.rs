@@ -17,9 +17,6 @@ const SETTLING: Duration = Duration::from_secs(10);
 /// As by default, but for a small machine: reclaimed pods share CPUs, and need not wait for long.
 const CONFIG: &str = "placement: {overlapShare: true}\nestimator: {risePerSecond: 20%}\n";
 
-/// What a node of a kind with so many pods costs.
-type Measure = fn(u32) -> Result<Cost, Box<dyn Error>>;
-
 fn main() {
     if let Ok(file) = std::fs::metadata(program("gleaner")) {
         within("footprint, binary", f64::from(u32::try_from(file.len()).unwrap_or(u32::MAX)) / 1e6, 12.0, "MB");

@@ -38,7 +38,10 @@ async fn withdraw(config: &Config) -> bool {
     let cluster = match kubernetes::connect(&config.kubernetes, &hostname).await {
         Ok(cluster) => cluster,
         // Without a word on a cluster there is none to take anything away from.
-        Err(_) if config.kubernetes.kubeconfig.as_os_str().is_empty() => return true,
+        Err(_) if config.kubernetes.kubeconfig.as_os_str().is_empty() => {
+            say("no cluster is known here (no kubeconfig, no service account): what a Node was told is not touched\n");
+            return true;
+        }
         Err(error) => {
             say(&format!("NOT withdrawn: {error}\n"));
             return false;

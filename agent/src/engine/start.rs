@@ -252,7 +252,8 @@ fn refuse_foreign_pods(layout: &Layout, config: &Config, arbiter: &Arbiter, load
 
 /// Memory pressure of the node, and of the pods' tree where the kernel keeps it.
 fn watch_pressure(layout: &Layout, pod_root: &CgroupPath, sender: &mpsc::Sender<Event>) -> (Option<Watcher>, Option<String>) {
-    let pods = layout.unified_dir(pod_root).map(|dir| ("pods", dir.join("memory.pressure")));
+    // Where the pods' own file is missing the node's tells as much.
+    let pods = layout.unified_dir(pod_root).map(|dir| ("pods", dir.join("memory.pressure"))).filter(|(_, file)| file.exists());
     let files: Vec<_> = std::iter::once(("node", PathBuf::from("/proc/pressure/memory"))).chain(pods).collect();
     let start = |stall: u64, window: u64| {
         let deliver = sender.clone();
