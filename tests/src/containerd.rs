@@ -172,7 +172,7 @@ impl Containerd {
     pub fn log_tail(&self) -> String {
         let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(8)..].join("\n")
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
     /// Gives it an image archive.

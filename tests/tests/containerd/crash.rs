@@ -32,7 +32,11 @@ fn restarts_of_the_runtime_and_kills_of_the_agent_lose_nothing_and_nothing_overl
         let meanwhile = machine.run("meanwhile", "dedicated_cores", 1);
         machine.node.start();
         machine.wait_for_connection();
-        poll_until("meanwhile has its CPU", || (kernel.cpus(&meanwhile.cgroup).count() == 1).then_some(()));
+        // Two writes: one may be seen before the other.
+        poll_until("meanwhile has its CPU alone", || {
+            let cpus = kernel.cpus(&meanwhile.cgroup);
+            (cpus.count() == 1 && cpus.is_disjoint(&kernel.cpus(&web.cgroup))).then_some(())
+        });
         assert_eq!([kernel.cpus(&a.cgroup), kernel.cpus(&b.cgroup)], own, "round {round}: those that ran stay where they were");
         assert_apart(&machine, &[&a, &b, &meanwhile, &web], "after the agent was killed");
         machine.remove(&meanwhile);
