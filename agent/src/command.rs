@@ -30,7 +30,11 @@ pub(crate) fn agent(args: &AgentArgs) -> Result<ExitCode, AgentError> {
     let config = Config::load_for_agent(args).map_err(AgentError::Config)?;
     require_root("agent", "writes cgroups and ends processes of pods")?;
     logs::start(if args.view { Some(config.state_dir.join("agent.log")) } else { None })?;
-    event_loop()?.block_on(run_agent(args, config))
+    let runtime = event_loop()?;
+    let ended = runtime.block_on(run_agent(args, config));
+    // A program that a kubeconfig names may still be waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentError> {
@@ -60,7 +64,7 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
         },
     ];
     for problem in problems.into_iter().flatten() {
-        let _ = sender.send(engine::Event::PartDoes { part: "endpoint".into(), problem: Some(problem.to_string()) }).await;
+        engine.note("endpoint", Some(problem.to_string()), clock::now());
     }
     let view = args.view.then(|| tokio::spawn(live::follow(sender)));
     let left = engine.run(events).await;
@@ -92,21 +96,23 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
 /// Starts what talks with the cluster and with the container runtime. Without a cluster the agent knows pods by what the runtime tells, and reports
 /// nothing.
 async fn join_cluster(config: &Config, engine: &mut Engine, sender: &mpsc::Sender<engine::Event>) -> Option<Cluster> {
-    if config.mode == Mode::Nri {
-        let settings =
-            gleaner_nri::Settings { socket: config.nri.socket.clone(), index: config.nri.index.clone(), unified: engine.is_unified() };
-        tokio::spawn(gleaner_nri::serve(settings, sender.clone()));
-    }
-    match Cluster::start(config, engine.hostname(), sender).await {
+    let cluster = match Cluster::start(config, engine.hostname(), sender).await {
         Ok((cluster, links)) => {
             engine.link(links, clock::now());
             Some(cluster)
         }
         Err(error) => {
-            let _ = sender.send(engine::Event::PartDoes { part: "cluster".into(), problem: Some(error.to_string()) }).await;
+            engine.note("cluster", Some(error.to_string()), clock::now());
             None
         }
+    };
+    // Last: from its registration on the runtime waits for answers.
+    if config.mode == Mode::Nri {
+        let settings =
+            gleaner_nri::Settings { socket: config.nri.socket.clone(), index: config.nri.index.clone(), unified: engine.is_unified() };
+        tokio::spawn(gleaner_nri::serve(settings, sender.clone()));
     }
+    cluster
 }
 
 /// Shows the running agent's state.

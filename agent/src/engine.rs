@@ -92,6 +92,8 @@ pub(crate) struct Engine {
     configuration_refused: Option<String>,
     /// Pods whose eviction was ordered and that are not gone yet.
     evicting: BTreeSet<PodUid>,
+    /// Pods that could not be evicted, and until when they are left alone.
+    spared: BTreeMap<PodUid, Timestamp>,
     /// Resources whose plugins are other processes.
     remote: RemotePlugins,
     /// What of them is among the parts whose health is told.
@@ -202,7 +204,7 @@ impl Engine {
         }
     }
 
-    fn note(&mut self, part: impl Into<Cow<'static, str>>, problem: Option<String>, now: Timestamp) {
+    pub(crate) fn note(&mut self, part: impl Into<Cow<'static, str>>, problem: Option<String>, now: Timestamp) {
         if let Some(reason) = self.health.note(part, problem, now) {
             self.recorder.record(now, Subject::Node, reason);
         }

@@ -8,6 +8,7 @@ pub(crate) use exclusive::{give_exclusive, lowered};
 use crate::error::AgentError;
 use crate::kubernetes::{self, ApiPhase, ApiPod, PodsEvent, PodsFile};
 use crate::presence::Presence;
+use gleaner_host::cgroup::pod_uid;
 use gleaner_model::{CgroupPath, ContainerName, CpuSet, Pod, PodName, PodUid, QosConfig, Timestamp};
 use gleaner_nri::{KnownRuntime, Sandbox, SeenContainer, Synchronized};
 use gleaner_qrm_plugins::PodCgroups;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 
 /// What is known of the pods of this node.
 pub(crate) struct Stock {
+    /// The cgroup that all pods live below.
+    root: CgroupPath,
     /// Where what the API server tells is stored.
     file: PodsFile,
     /// As the API server or the kubelet tells.
@@ -46,9 +49,10 @@ pub(crate) struct Stock {
 
 impl Stock {
     /// Goes on with the pods that an earlier agent knew, and stores what is told from now on in the same file. Also tells what is wrong with that.
-    pub(crate) fn open(file: PathBuf, qos: &QosConfig) -> (Self, Option<String>) {
+    pub(crate) fn open(root: CgroupPath, file: PathBuf, qos: &QosConfig) -> (Self, Option<String>) {
         let (stored, warning) = kubernetes::load(&file);
         let mut own = Self {
+            root,
             file: PodsFile::new(file),
             known: !stored.is_empty(),
             api: stored.into_iter().map(|pod| (pod.pod.uid.clone(), pod)).collect(),
@@ -100,16 +104,28 @@ impl Stock {
     /// Takes over what the runtime has, and forgets what it has no longer.
     pub(crate) fn synchronize(&mut self, seen: &Synchronized, qos: &QosConfig) -> bool {
         self.known = true;
-        self.sandboxes = seen.pods.iter().map(|pod| (pod.id.clone(), pod.clone())).collect();
-        self.containers = seen.containers.iter().map(|container| (container.id.clone(), container.clone())).collect();
+        self.sandboxes = seen.pods.iter().filter(|pod| self.is_ours(pod)).map(|pod| (pod.id.clone(), pod.clone())).collect();
+        self.containers.clear();
+        for container in &seen.containers {
+            self.note_container(container.clone());
+        }
         self.put_together(qos)
+    }
+
+    /// Whether a sandbox is of a pod of this node: others can be made by whoever may ask the runtime, and name any cgroup as theirs. What is not below
+    /// the tree of pods, under the name of its own uid, is nobody's to write.
+    pub(crate) fn is_ours(&self, sandbox: &Sandbox) -> bool {
+        let own = |cgroup: &CgroupPath| {
+            *cgroup != self.root && cgroup.is_within(&self.root) && pod_uid(cgroup.name()).as_ref() == Some(&sandbox.uid)
+        };
+        sandbox.cgroup.as_ref().is_none_or(own)
     }
 
     /// Notes a pod of the runtime.
     pub(crate) fn see_pod(&mut self, sandbox: Sandbox, qos: &QosConfig) -> bool {
         // Messages at the end of a pod's life are shorter; what was seen before counts.
         let known = self.sandboxes.get(&sandbox.id).is_some_and(|old| *old == sandbox || sandbox.cgroup.is_none());
-        if known {
+        if known || !self.is_ours(&sandbox) {
             return false;
         }
         self.sandboxes.insert(sandbox.id.clone(), sandbox);
@@ -119,8 +135,16 @@ impl Stock {
     /// Notes a container of the runtime. It may change what a pod of which only the runtime has told is known to ask for.
     pub(crate) fn see_container(&mut self, container: SeenContainer, qos: &QosConfig) -> bool {
         let pod = self.sandboxes.get(&container.sandbox).map(|sandbox| sandbox.uid.clone());
-        self.containers.insert(container.id.clone(), container);
+        self.note_container(container);
         pod.is_some_and(|uid| !self.api.contains_key(&uid)) && self.put_together(qos)
+    }
+
+    /// One whose cgroup is not in that of its pod is not written.
+    fn note_container(&mut self, mut container: SeenContainer) {
+        let Some(sandbox) = self.sandboxes.get(&container.sandbox) else { return };
+        let inside = |own: &CgroupPath| sandbox.cgroup.as_ref().is_some_and(|pod| own != pod && own.is_within(pod));
+        container.cgroup = container.cgroup.filter(inside);
+        self.containers.insert(container.id.clone(), container);
     }
 
     /// Forgets a sandbox. The pod may live on with another.
@@ -180,9 +204,9 @@ impl Stock {
         of_name.min_by_key(|pod| (pod.deleting, self.gone.contains(&pod.pod.uid)))
     }
 
-    /// Pods that somebody deletes already, and static ones, which the API server cannot end.
+    /// Pods that somebody deletes or has deleted already, and static ones, which the API server cannot end.
     pub(crate) fn no_victims(&self) -> impl Iterator<Item = &PodUid> {
-        self.api.values().filter(|pod| pod.deleting || pod.is_static).map(|pod| &pod.pod.uid)
+        self.api.values().filter(|pod| pod.deleting || pod.is_static).map(|pod| &pod.pod.uid).chain(&self.gone)
     }
 
     /// Where the pods and their containers live: what the kernel shows, and what the runtime says it is about to make. As with every kubelet,
@@ -210,6 +234,10 @@ impl Stock {
             // The sandbox of a pod that is over stays for a while, and is told of again whenever the runtime is asked. While there is no runtime
             // what it told may be over too.
             if (containers.is_empty() || self.runtime.is_none()) && self.presence.cgroup(&sandbox.uid).is_none() {
+                continue;
+            }
+            // Of two sandboxes of one pod the one with containers is the newer.
+            if containers.is_empty() && pods.contains_key(&sandbox.uid) {
                 continue;
             }
             let Some(pod) = provisional::pod(sandbox, containers.into_iter(), qos) else { continue };

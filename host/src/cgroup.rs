@@ -8,6 +8,6 @@ mod layout;
 mod mountinfo;
 pub(crate) mod scores;
 
-pub use discover::{FoundContainer, FoundPod, discover};
+pub use discover::{FoundContainer, FoundPod, discover, pod_uid};
 pub(crate) use layout::within;
 pub use layout::{Controller, Layout, Mode, Version};

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 
-/// Logs to stderr, or to a file when the terminal is for the live view. `RUST_LOG` chooses what; `info` without it.
+/// Logs to stderr, or to a file when the terminal is for the live view. `RUST_LOG` chooses what; `info` without it, but for the
+/// client of the API server, whose failures are told as health.
 ///
 /// # Errors
 /// When the file cannot be opened.
 pub(super) fn start(file: Option<PathBuf>) -> Result<(), AgentError> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=off"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).without_time();
     match file {
         None => builder.with_ansi(std::io::stderr().is_terminal()).with_writer(|| Forgiving(std::io::stderr())).init(),

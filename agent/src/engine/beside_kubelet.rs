@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::kubelet::{Exclusive, KubeletEvent, KubeletPart};
 use crate::kubernetes::EventReason;
+use gleaner_host::state::read_text;
 use gleaner_model::{CpuSet, Reason, Subject, Timestamp};
 use std::collections::BTreeMap;
 
@@ -34,6 +35,19 @@ impl Engine {
         }
     }
 
+    /// While the static policy runs, its checkpoint is read before the runtime is answered: kubelet writes it just before it asks the runtime. A small file,
+    /// which is in memory then.
+    pub(super) fn look_at_exclusive(&mut self, now: Timestamp) {
+        if !self.stock.as_ref().is_some_and(|stock| stock.static_policy) {
+            return;
+        }
+        let file = self.config.kubernetes.kubelet_dir.join("cpu_manager_state");
+        // What cannot be read is told by the look at the file that comes every few seconds.
+        if let Some(exclusive) = read_text(&file, LARGEST).ok().and_then(|text| Exclusive::parse(&text).ok()) {
+            self.exclusive_cpus(exclusive, now);
+        }
+    }
+
     /// The static CPU manager gives CPUs to containers alone: nobody else is placed on them, and they are never written.
     fn exclusive_cpus(&mut self, exclusive: Exclusive, now: Timestamp) {
         let is_static = exclusive.policy == "static";
@@ -59,3 +73,6 @@ impl Engine {
         }
     }
 }
+
+/// A checkpoint above this size is none.
+const LARGEST: u64 = 4 << 20;

@@ -5,9 +5,13 @@ use crate::kubernetes::{EventNote, EvictionOrder, EvictionOutcome, event_of_outc
 use gleaner_eviction::Victim;
 use gleaner_model::{MilliCpu, Pod, PodName, PodUid, QosClass, Reason, Snapshot, Subject, Timestamp};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Ticks after which every reading should be there.
 const SETTLED: u64 = 10;
+
+/// How long a pod that could not be evicted is left alone.
+const SPARED: Duration = Duration::from_secs(300);
 
 impl Engine {
     pub(super) fn evict_now(&mut self, snapshot: &Snapshot) {
@@ -15,6 +19,7 @@ impl Engine {
         let fired = std::mem::take(&mut self.pressure_fired);
         let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
         self.evicting.retain(|uid| snapshot.pods.contains_key(uid));
+        self.spared.retain(|uid, until| *until > now && snapshot.pods.contains_key(uid));
         let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.leaving(), fired);
         self.eviction = state;
         self.withdraw_moot(snapshot, supply);
@@ -77,16 +82,19 @@ impl Engine {
         }
         if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {
             self.evicting.remove(&pod);
+            // Others are asked first; the cause may be over by then.
+            self.spared.insert(pod.clone(), now.after(SPARED));
         }
         if let Some(name) = name {
             self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });
         }
     }
 
-    /// Pods that are on their way out, and those that nobody can end: static ones.
+    /// Pods that are on their way out, that could not be evicted a while ago, and those that nobody can end: static ones.
     fn leaving(&self) -> BTreeSet<PodUid> {
         let mut leaving = self.runtime.leaving();
         leaving.extend(self.evicting.iter().cloned());
+        leaving.extend(self.spared.keys().cloned());
         leaving.extend(self.stock.iter().flat_map(crate::stock::Stock::no_victims).cloned());
         leaving
     }

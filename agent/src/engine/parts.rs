@@ -83,6 +83,7 @@ impl Engine {
             followed: None,
             configuration_refused: None,
             evicting: BTreeSet::new(),
+            spared: BTreeMap::new(),
             remote,
             remote_parts: BTreeSet::new(),
             pod_root,

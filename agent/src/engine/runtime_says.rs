@@ -42,6 +42,7 @@ impl Engine {
                 drop(answer.send(Ok(())));
             }
             Event::UpdateContainer { pod, container, wants: _, answer } => {
+                self.look_at_exclusive(now);
                 let wanted = self.wanted_of(&pod, &container);
                 drop(answer.send(Ok((!wanted.knobs.is_empty()).then_some(wanted))));
             }
@@ -81,7 +82,8 @@ impl Engine {
     /// # Errors
     /// Why its pod cannot have what it asks for; the container is not created, and kubelet tries again.
     fn create_container(&mut self, pod: Sandbox, container: SeenContainer, now: Timestamp) -> Result<Adjustment, String> {
-        let Some(stock) = &mut self.stock else { return Ok(Adjustment::default()) };
+        self.look_at_exclusive(now);
+        let Some(stock) = self.stock.as_mut().filter(|stock| stock.is_ours(&pod)) else { return Ok(Adjustment::default()) };
         let before = self.ledger.assignment().members.contains_key(&pod.uid);
         let mut news = stock.see_pod(pod.clone(), &self.config.qos);
         news |= stock.see_container(container.clone(), &self.config.qos);
@@ -129,7 +131,11 @@ impl Engine {
 
     /// What one container is to have of what a runtime can set.
     fn wanted_of(&self, pod: &Sandbox, container: &SeenContainer) -> Adjustment {
-        let Some(own) = container.cgroup.as_ref().filter(|_| !self.config.shadow) else { return Adjustment::default() };
+        let ours = self.stock.as_ref().is_some_and(|stock| stock.is_ours(pod));
+        let inside = |own: &&CgroupPath| pod.cgroup.as_ref().is_none_or(|pod| *own != pod && own.is_within(pod));
+        let Some(own) = container.cgroup.as_ref().filter(inside).filter(|_| ours && !self.config.shadow) else {
+            return Adjustment::default();
+        };
         Adjustment { knobs: values(&self.plan_of(std::iter::once((pod, container))), own) }
     }
 

@@ -67,7 +67,13 @@ impl Engine {
                 self.found_pods(found, now);
                 self.look_for_own();
             }
-            Err(error) => self.note("cgroups of pods", Some(error.to_string()), now),
+            Err(error) => {
+                // Without the tree no pod has a cgroup.
+                if error.is_gone() {
+                    self.found_pods(Vec::new(), now);
+                }
+                self.note("cgroups of pods", Some(error.to_string()), now);
+            }
         }
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
         refuse_foreign_pods(&layout, &config, &arbiter, &loaded)?;
         arbiter.create(&pod_root, &[])?;
     }
-    let (qrm, stock) = sources(&config)?;
+    let (qrm, stock) = sources(&config, &pod_root)?;
     let (sender, events) = mpsc::channel(QUEUE);
     let deliver = sender.clone();
     let sampler = Sampler::start(SamplerCore::new(layout.clone()), config.sampling_period.get(), move |sample| {
@@ -202,12 +202,12 @@ impl Engine {
 }
 
 /// What is kept of a kubelet's pods, by where they come from.
-fn sources(config: &Config) -> Result<(Option<Qrm>, Option<Stock>), AgentError> {
+fn sources(config: &Config, pod_root: &CgroupPath) -> Result<(Option<Qrm>, Option<Stock>), AgentError> {
     Ok(match config.mode {
         Mode::Standalone => (None, None),
         Mode::Qrm => (Some(Qrm::open(config)?), None),
         Mode::Nri | Mode::Reconcile => {
-            let (stock, warning) = Stock::open(config.stored_pods(), &config.qos);
+            let (stock, warning) = Stock::open(pod_root.clone(), config.stored_pods(), &config.qos);
             warning.iter().for_each(|warning| tracing::warn!("{warning}"));
             (None, Some(stock))
         }

@@ -198,7 +198,8 @@ impl Engine {
     /// when the kernel was told, so that pods may start.
     fn enforce(&mut self, look_at_all: bool, snapshot: &Snapshot) -> bool {
         let now = snapshot.at;
-        if !self.save_promises(now) {
+        // On a stock node the runtime has the answer already, and the kernel's files tell it after a restart.
+        if !self.save_promises(now) && self.stock.is_none() {
             return false;
         }
         let live = self.live();

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::kubernetes::{EventReason, PodsEvent};
 use crate::stock::{Stock, give_exclusive, lowered};
-use gleaner_model::{Assignment, CpuSet, KnobId, KnobKind, Plan, Pod, PodUid, PoolName, Reason, Subject, Timestamp};
+use gleaner_model::{Assignment, CpuSet, KnobId, KnobKind, Plan, Pod, PodUid, PoolName, QosClass, Reason, Subject, Timestamp};
 use gleaner_qrm_plugins::{Placement, demands, place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -102,8 +102,13 @@ impl Engine {
             let known = short.len();
             short.extend(placement.refused.iter().map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
             if short.len() == known {
-                // Those keep what they have, which is not what they ask for.
-                short.extend(placement.unresized.iter().map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
+                // Those keep what they have, which is not what they ask for. One with CPUs of its own goes on with these; one that waits for such is short.
+                let waits = |uid: &PodUid| {
+                    let own = placement.assignment.pool_of(uid).is_some_and(|(name, _)| name.is_dedicated());
+                    !own && pods.get(uid).is_some_and(|pod| pod.class() == QosClass::Dedicated)
+                };
+                let kept = placement.unresized.iter().filter(|(uid, _)| waits(uid));
+                short.extend(kept.map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
                 return (placement, short);
             }
         }

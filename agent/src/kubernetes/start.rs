@@ -2,8 +2,8 @@
 
 use super::reporter::{Reporter, withdraw};
 use super::{
-    Connected, Events, Evictions, Follow, Links, NodeReport, PodsFrom, connect, connect_kubelet, follow as follow_configuration, poll_pods,
-    watch_pods,
+    Connected, Events, Evictions, Follow, KubernetesSettings, Links, NodeReport, PodsFrom, connect, connect_kubelet,
+    follow as follow_configuration, poll_pods, watch_pods,
 };
 use crate::config::{Config, Mode};
 use crate::engine::Event;
@@ -12,6 +12,8 @@ use crate::kubelet::{self, FollowKubelet};
 use k8s_openapi::jiff;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -29,7 +31,7 @@ impl Cluster {
     /// # Errors
     /// When there is no way to a cluster; a server that is away is none.
     pub(crate) async fn start(config: &Config, hostname: &str, sender: &mpsc::Sender<Event>) -> Result<(Self, Links), AgentError> {
-        let connected = connect(&config.kubernetes, hostname).await?;
+        let connected = connect_in_time(config.kubernetes.clone(), hostname.to_owned()).await?;
         let (qos, qos_now) = watch::channel(config.qos.clone());
         let mut others = Vec::new();
         if matches!(config.mode, Mode::Nri | Mode::Reconcile) {
@@ -99,4 +101,18 @@ impl Cluster {
 fn tell(sender: &mpsc::Sender<Event>, part: &'static str, problem: Option<String>) {
     // When the queue is full a later change is told.
     let _ = sender.try_send(Event::PartDoes { part: part.into(), problem });
+}
+
+/// How long the way to the cluster is looked for: a kubeconfig may name a program that gives credentials, which is run and waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// As [`connect`], on a thread of its own, which is left behind when it takes too long.
+async fn connect_in_time(settings: KubernetesSettings, hostname: String) -> Result<Connected, AgentError> {
+    let handle = Handle::current();
+    let looked = tokio::task::spawn_blocking(move || handle.block_on(connect(&settings, &hostname)));
+    match tokio::time::timeout(PATIENCE, looked).await {
+        Ok(Ok(connected)) => connected,
+        Ok(Err(error)) => Err(AgentError::NoCluster(error.to_string())),
+        Err(_) => Err(AgentError::NoCluster(format!("the kubeconfig's program gave no credentials within {} s", PATIENCE.as_secs()))),
+    }
 }

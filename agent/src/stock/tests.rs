@@ -9,7 +9,7 @@ use gleaner_nri::Resources;
 use std::time::Duration;
 
 fn nothing() -> (Stock, QosConfig) {
-    let (mut stock, warning) = Stock::open("/nonexistent/pods.json".into(), &QosConfig::default());
+    let (mut stock, warning) = Stock::open("/kubepods".parse().unwrap(), "/nonexistent/pods.json".into(), &QosConfig::default());
     assert_eq!(warning, None);
     stock.runtime = Some(KnownRuntime::default());
     (stock, QosConfig::default())
@@ -197,4 +197,23 @@ fn containers_of_the_runtime_have_cgroups_before_the_next_look_at_the_kernel() {
     assert_eq!(cgroups[&uid("a")].containers.values().map(CgroupPath::as_str).collect::<Vec<_>>(), ["/kubepods/burstable/poda/c1"]);
     stock.container_gone("c1");
     assert!(stock.cgroups().is_empty());
+}
+
+#[test]
+fn a_sandbox_that_names_a_cgroup_which_is_not_its_own_is_no_pod_of_this_node() {
+    for parent in ["/kubepods", "/kubepods/burstable", "/kubepods/burstable/podother", "/system.slice", "/"] {
+        let (mut stock, qos) = nothing();
+        let foreign = Sandbox { cgroup: Some(parent.parse().unwrap()), ..sandbox("a", &[]) };
+        assert!(!stock.see_pod(foreign.clone(), &qos) && !stock.see_container(container("a", "c1", 1024), &qos), "{parent}");
+        stock.synchronize(&Synchronized { pods: vec![foreign], containers: vec![container("a", "c1", 1024)] }, &qos);
+        assert!(stock.pods().is_empty() && stock.cgroups().is_empty(), "{parent}: {:?}", stock.cgroups());
+    }
+}
+
+#[test]
+fn a_container_whose_cgroup_is_not_in_its_pods_is_not_written() {
+    let (mut stock, qos) = nothing();
+    stock.see_pod(sandbox("a", &[]), &qos);
+    stock.see_container(SeenContainer { cgroup: Some("/kubepods/burstable/podb/c1".parse().unwrap()), ..container("a", "c1", 1024) }, &qos);
+    assert!(stock.cgroups().is_empty(), "{:?}", stock.cgroups());
 }

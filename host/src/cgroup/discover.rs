@@ -85,7 +85,8 @@ fn children(mount: &Path, cgroup: &CgroupPath) -> Result<Vec<CgroupPath>, HostEr
 }
 
 /// `pod<uid>` of the cgroupfs driver, `<parents>-pod<uid, - written as _>.slice` of the systemd driver.
-fn pod_uid(name: &str) -> Option<PodUid> {
+#[must_use]
+pub fn pod_uid(name: &str) -> Option<PodUid> {
     match name.strip_suffix(".slice") {
         Some(unit) => unit.rsplit_once("-pod")?.1.replace('_', "-").parse().ok(),
         None => name.strip_prefix("pod")?.parse().ok(),
