@@ -5,13 +5,12 @@ use crate::kubernetes::{EventNote, EvictionOrder, EvictionOutcome, event_of_outc
 use gleaner_eviction::Victim;
 use gleaner_model::{MilliCpu, Pod, PodName, PodUid, QosClass, Reason, Snapshot, Subject, Timestamp};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// Ticks after which every reading should be there.
 const SETTLED: u64 = 10;
 
-/// How long a pod that could not be evicted is left alone.
-const SPARED: Duration = Duration::from_secs(300);
+/// For how many cool-downs a pod that could not be evicted is left alone.
+const SPARED: u32 = 10;
 
 impl Engine {
     pub(super) fn evict_now(&mut self, snapshot: &Snapshot) {
@@ -83,7 +82,7 @@ impl Engine {
         if matches!(outcome, EvictionOutcome::Gone | EvictionOutcome::Failed(_)) {
             self.evicting.remove(&pod);
             // Others are asked first; the cause may be over by then.
-            self.spared.insert(pod.clone(), now.after(SPARED));
+            self.spared.insert(pod.clone(), now.after(self.config.eviction.cool_down.get().saturating_mul(SPARED)));
         }
         if let Some(name) = name {
             self.recorder.record(now, Subject::Pod(name), Reason::Lifecycle { what });

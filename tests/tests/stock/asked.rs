@@ -2,7 +2,7 @@
 
 use crate::{CLASS, Stock, has_cpus, online, pool};
 use gleaner_host::cgroup::Controller;
-use gleaner_tests::apiserver::PodBuilder;
+use gleaner_tests::apiserver::{PODS, PodBuilder};
 use gleaner_tests::runtime::{PodSpec, Version};
 use gleaner_tests::{NODE, pod_state, poll_until, skip};
 
@@ -157,5 +157,27 @@ fn a_container_of_the_systemd_driver_gets_its_cpus_too() {
     let created = stock.create(&sandbox, "dedicated_cores", 1000).unwrap();
     assert_eq!(created.resources.cpus.parse::<gleaner_model::CpuSet>().unwrap().count(), 1, "{created:?}");
     stock.runtime.start_container(&created.id).unwrap();
+    stock.assert_clean();
+}
+
+#[test]
+fn a_dedicated_pod_that_asks_for_more_than_there_is_starts_containers_on_what_it_has() {
+    let test = "a_dedicated_pod_that_asks_for_more_than_there_is_starts_containers_on_what_it_has";
+    if !has_cpus(test, 2) {
+        return;
+    }
+    let Some(mut stock) = Stock::new(test) else { return };
+    stock.run("web", "shared_cores", 100);
+    let db = stock.run("db", "dedicated_cores", 1000);
+    let own = db.given();
+    let asks = |state: &serde_json::Value| pod_state(state, "db").map(|pod| pod["cpu_request"].clone());
+    let before = asks(&stock.node.state().unwrap());
+    stock.server.edit(PODS, "default", "db", |pod| pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "4000".into());
+    stock.node.until("the larger request is known", |state| (asks(state) != before).then_some(()));
+    stock.node.ticks(2);
+    stock.runtime.exit_container(&db.container.id).unwrap();
+    stock.runtime.remove_container(&db.container.id).unwrap();
+    let again = stock.create(&db.sandbox, "dedicated_cores", 1000).expect("it goes on with what it has");
+    assert_eq!(again.resources.cpus, own.to_string());
     stock.assert_clean();
 }

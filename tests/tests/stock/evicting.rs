@@ -128,3 +128,18 @@ fn an_eviction_that_is_forbidden_is_told_of_and_a_restart_of_the_server_only_del
     stock.node.signal(Signal::SIGHUP);
     stock.assert_clean();
 }
+
+#[test]
+fn a_pod_that_cannot_be_evicted_does_not_keep_others_from_it() {
+    let test = "a_pod_that_cannot_be_evicted_does_not_keep_others_from_it";
+    let Some(mut stock) = lending_nothing(test) else { return };
+    stock.server.inject(Rule::always(Effect::Answer(403)).resource("pods/eviction").named("first"));
+    stock.start();
+    stock.run("first", "reclaimed_cores", 30);
+    stock.run("second", "reclaimed_cores", 20);
+    poll_until("the other is evicted", || is_deleted(&stock, "second").then_some(()));
+    stock.node.ticks(6);
+    let asked: Vec<Seen> = evictions(&stock).into_iter().filter(|seen| seen.path.contains("/first/")).collect();
+    assert!(asked.len() <= 1, "it is left alone for a while: {asked:#?}");
+    assert!(!is_deleted(&stock, "first"));
+}

@@ -60,3 +60,29 @@ fn a_checkpoint_that_cannot_be_read_is_named_and_changes_nothing() {
     stock.comes_to(&web, &online());
     stock.assert_clean();
 }
+
+#[test]
+fn cpus_that_kubelet_gives_away_just_before_it_asks_the_runtime_stay_with_the_container() {
+    let test = "cpus_that_kubelet_gives_away_just_before_it_asks_the_runtime_stay_with_the_container";
+    if !has_cpus(test, 2) {
+        return;
+    }
+    let Some(mut stock) = Stock::prepared(test, Version::V0_8, crate::OVERLAP) else { return };
+    let last = online().iter().last().unwrap();
+    let (own, rest) = (CpuSet::from_iter([last]), online().difference(&CpuSet::from_iter([last])));
+    let file = stock.node.path("kubelet/cpu_manager_state");
+    let checkpoint = |default: &CpuSet, entries| json!({"policyName": "static", "defaultCpuSet": default.to_string(), "entries": entries, "checksum": 1});
+    fs::write(&file, checkpoint(&online(), json!({})).to_string()).unwrap();
+    stock.start();
+    stock.event(NODE, "KubeletManagesCPUs");
+    stock.server.add_pod(stock.api_pod("own", "shared_cores", 1000));
+    stock.knows("own");
+    let sandbox = stock.runtime.run_pod(&stock.cri_pod("own", "shared_cores")).unwrap();
+    fs::write(&file, checkpoint(&rest, json!({"uid-own": {"main": own.to_string()}})).to_string()).unwrap();
+    let wants = ContainerSpec::new("main", Amounts::cpu(1000, 1000).cpus(&own.to_string()));
+    let container = stock.runtime.run_container(&sandbox, &wants).unwrap();
+    assert_eq!(container.resources.cpus, own.to_string(), "nobody knew of them a moment before");
+    let became = stock.runtime.update_container(&container.id, &Amounts::default().cpus(&own.to_string())).unwrap();
+    assert_eq!(became.cpus, own.to_string());
+    stock.assert_clean();
+}
