@@ -209,6 +209,12 @@ impl Stock {
         self.api.values().filter(|pod| pod.deleting || pod.is_static).map(|pod| &pod.pod.uid).chain(&self.gone)
     }
 
+    /// Where a pod lives: as the kernel shows it, or as the runtime says before that was looked at.
+    pub(crate) fn cgroup_of(&self, uid: &PodUid) -> Option<&CgroupPath> {
+        let told = || self.sandboxes.values().find(|sandbox| sandbox.uid == *uid).and_then(|sandbox| sandbox.cgroup.as_ref());
+        self.presence.cgroup(uid).or_else(told)
+    }
+
     /// Where the pods and their containers live: what the kernel shows, and what the runtime says it is about to make. As with every kubelet,
     /// containers stand under their ids: pause containers have no other name.
     pub(crate) fn cgroups(&self) -> BTreeMap<PodUid, PodCgroups> {

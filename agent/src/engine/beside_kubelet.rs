@@ -15,7 +15,9 @@ impl Engine {
                 self.note(KubeletPart::CpuManager.to_string(), None, now);
                 self.exclusive_cpus(exclusive, now);
             }
-            KubeletEvent::Absent(KubeletPart::CpuManager) => self.exclusive_cpus(Exclusive::default(), now),
+            KubeletEvent::Absent(KubeletPart::CpuManager) => {
+                self.exclusive_cpus(Exclusive::default(), now);
+            }
             KubeletEvent::Problem(part, problem) => self.note(part.to_string(), problem, now),
             KubeletEvent::Config(config) => {
                 self.note(KubeletPart::Config.to_string(), None, now);
@@ -37,27 +39,28 @@ impl Engine {
 
     /// While the static policy runs, its checkpoint is read before the runtime is answered: kubelet writes it just before it asks the runtime. A small file,
     /// which is in memory then.
-    pub(super) fn look_at_exclusive(&mut self, now: Timestamp) {
+    /// True when it gave something else than was known.
+    pub(super) fn look_at_exclusive(&mut self, now: Timestamp) -> bool {
         if !self.stock.as_ref().is_some_and(|stock| stock.static_policy) {
-            return;
+            return false;
         }
         let file = self.config.kubernetes.kubelet_dir.join("cpu_manager_state");
         // What cannot be read is told by the look at the file that comes every few seconds.
-        if let Some(exclusive) = read_text(&file, LARGEST).ok().and_then(|text| Exclusive::parse(&text).ok()) {
-            self.exclusive_cpus(exclusive, now);
-        }
+        let read = read_text(&file, LARGEST).ok().and_then(|text| Exclusive::parse(&text).ok());
+        read.is_some_and(|exclusive| self.exclusive_cpus(exclusive, now))
     }
 
     /// The static CPU manager gives CPUs to containers alone: nobody else is placed on them, and they are never written.
-    fn exclusive_cpus(&mut self, exclusive: Exclusive, now: Timestamp) {
+    fn exclusive_cpus(&mut self, exclusive: Exclusive, now: Timestamp) -> bool {
         let is_static = exclusive.policy == "static";
         let (qos, runtime_asks) = (&self.config.qos, self.config.mode == crate::config::Mode::Nri);
-        let Some(stock) = &mut self.stock else { return };
+        let Some(stock) = &mut self.stock else { return false };
         let pods = exclusive.by_pod.keys().chain(exclusive.whole_pods.keys());
         let by_pod: BTreeMap<_, CpuSet> =
             pods.map(|uid| (uid.clone(), exclusive.of_pod(uid))).filter(|(_, cpus)| !cpus.is_empty()).collect();
         let news = std::mem::replace(&mut stock.static_policy, is_static) != is_static;
-        if stock.set_exclusive(by_pod, qos) || news {
+        let changed = stock.set_exclusive(by_pod, qos) || news;
+        if changed {
             self.pods_are_others(now);
         }
         if news && is_static {
@@ -71,6 +74,7 @@ impl Engine {
             self.tell_of_node(EventReason::KubeletManagesCPUs, what.clone());
             self.recorder.record(now, Subject::Node, Reason::Lifecycle { what });
         }
+        changed
     }
 }
 

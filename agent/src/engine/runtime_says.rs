@@ -82,10 +82,10 @@ impl Engine {
     /// # Errors
     /// Why its pod cannot have what it asks for; the container is not created, and kubelet tries again.
     fn create_container(&mut self, pod: Sandbox, container: SeenContainer, now: Timestamp) -> Result<Adjustment, String> {
-        self.look_at_exclusive(now);
+        let mut news = self.look_at_exclusive(now);
         let Some(stock) = self.stock.as_mut().filter(|stock| stock.is_ours(&pod)) else { return Ok(Adjustment::default()) };
         let before = self.ledger.assignment().members.contains_key(&pod.uid);
-        let mut news = stock.see_pod(pod.clone(), &self.config.qos);
+        news |= stock.see_pod(pod.clone(), &self.config.qos);
         news |= stock.see_container(container.clone(), &self.config.qos);
         let again = stock.lowered.contains_key(&pod.uid);
         if news || again || !before {

@@ -133,7 +133,7 @@ impl Engine {
     /// What is not ours to write on this node.
     pub(super) fn leave_to_kubelet(&self, plan: &mut Plan) {
         let Some(stock) = &self.stock else { return };
-        let root = |uid: &PodUid| stock.presence.cgroup(uid).cloned();
+        let root = |uid: &PodUid| stock.cgroup_of(uid).cloned();
         // What kubelet gave away it also writes; where its static policy runs and no runtime asks us, so it is with every cpuset.
         let given: Vec<_> = stock.exclusive().keys().filter_map(root).collect();
         let all = self.kubelet_writes_cpusets();

@@ -217,3 +217,17 @@ fn a_container_whose_cgroup_is_not_in_its_pods_is_not_written() {
     stock.see_container(SeenContainer { cgroup: Some("/kubepods/burstable/podb/c1".parse().unwrap()), ..container("a", "c1", 1024) }, &qos);
     assert!(stock.cgroups().is_empty(), "{:?}", stock.cgroups());
 }
+
+#[test]
+fn a_sandbox_of_the_systemd_driver_is_below_the_slice_of_pods() {
+    let qos = QosConfig::default();
+    let (mut stock, _) = Stock::open("/kubepods.slice".parse().unwrap(), "/nonexistent/pods.json".into(), &qos);
+    stock.runtime = Some(KnownRuntime::default());
+    let slice = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-poda_b.slice";
+    let pod = Sandbox { uid: uid("a-b"), cgroup: Some(slice.parse().unwrap()), ..sandbox("a", &[]) };
+    stock.see_pod(pod, &qos);
+    let scope = format!("{slice}/cri-containerd-c1.scope").parse().unwrap();
+    stock.see_container(SeenContainer { cgroup: Some(scope), ..container("a", "c1", 1024) }, &qos);
+    assert_eq!(live(&stock), ["a-b"]);
+    assert_eq!(stock.cgroups()[&uid("a-b")].containers.len(), 1);
+}

@@ -144,19 +144,19 @@ fn a_reclaimed_pod_is_idle_as_a_whole_and_its_containers_never_are() {
 }
 
 #[test]
-fn a_container_of_the_systemd_driver_gets_its_cpus_too() {
-    let test = "a_container_of_the_systemd_driver_gets_its_cpus_too";
-    if !has_cpus(test, 2) {
-        return;
-    }
+fn a_sandbox_outside_of_the_tree_of_pods_is_left_alone() {
+    let test = "a_sandbox_outside_of_the_tree_of_pods_is_left_alone";
     let Some(mut stock) = Stock::new(test) else { return };
     stock.server.add_pod(PodBuilder::new("db").uid("0-1").node(NODE).class("dedicated_cores").container_with("main", &[("cpu", "1")], &[]));
     stock.knows("db");
     let spec = PodSpec::new("db", "0-1").annotation(CLASS, "dedicated_cores").systemd();
     let sandbox = stock.runtime.run_pod(&spec).unwrap();
     let created = stock.create(&sandbox, "dedicated_cores", 1000).unwrap();
-    assert_eq!(created.resources.cpus.parse::<gleaner_model::CpuSet>().unwrap().count(), 1, "{created:?}");
+    assert_eq!(created.by, ["10-gleaner"], "it was asked");
+    assert_eq!(created.resources.cpus, "", "and has no opinion on what is not below {}: {created:?}", stock.node.kubepods());
     stock.runtime.start_container(&created.id).unwrap();
+    stock.node.ticks(2);
+    assert!(stock.node.state().unwrap()["health"]["knobs"]["problem"].is_null(), "nothing is tried there either");
     stock.assert_clean();
 }
 
