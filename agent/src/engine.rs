@@ -71,6 +71,8 @@ pub(crate) struct Engine {
     /// Which CPUs and NUMA nodes everything has; in front of a kubelet also what each container claims.
     ledger: Ledger,
     estimator: gleaner_estimator::State,
+    /// What other processes supplied for regions.
+    advice: BTreeMap<gleaner_estimator::Region, gleaner_estimator::Advice>,
     eviction: gleaner_eviction::State,
     estimate: Option<Estimate>,
     sample: Option<Sample>,

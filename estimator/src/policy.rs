@@ -1,5 +1,16 @@
+use crate::history::HistorySettings;
+use crate::region::Region;
+use crate::requirement::PolicyName;
+use crate::requirement::canonical::CanonicalSettings;
+use crate::requirement::composite::CompositeSettings;
+use crate::requirement::feedback::FeedbackSettings;
+use crate::requirement::n_sigma::NSigmaSettings;
+use crate::requirement::percentile::PercentileSettings;
+use crate::requirement::seasonal::SeasonalSettings;
+use crate::requirement::usage_margin::UsageMarginSettings;
 use gleaner_model::{Bytes, MilliCpu, Permille, Span};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How carefully the node is lent. In a configuration every field may be left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +33,27 @@ pub struct Policy {
     pub stale_after: Span,
     /// How long a smaller size must have been enough before a pool shrinks.
     pub shrink_after: Span,
+    /// Which policy says what a region needs.
+    pub policy: PolicyName,
+    /// Another one for some regions.
+    pub regions: BTreeMap<Region, PolicyName>,
+    /// Of the policy `canonical`.
+    pub canonical: CanonicalSettings,
+    /// Of the policy `usage-margin`.
+    #[serde(rename = "koordinator")]
+    pub usage_margin_policy: UsageMarginSettings,
+    /// Of the policy `n-sigma`.
+    pub n_sigma: NSigmaSettings,
+    /// Of the policy `percentile`.
+    pub percentile: PercentileSettings,
+    /// Of the policy `seasonal`.
+    pub seasonal: SeasonalSettings,
+    /// Of the policy `feedback`.
+    pub feedback: FeedbackSettings,
+    /// Of the policy `composite`.
+    pub composite: CompositeSettings,
+    /// How much is remembered.
+    pub history: HistorySettings,
 }
 
 impl Default for Policy {
@@ -35,6 +67,16 @@ impl Default for Policy {
             rise_per_second: Permille::new(20),
             stale_after: Span::from_secs(10),
             shrink_after: Span::from_secs(30),
+            policy: PolicyName::default(),
+            regions: BTreeMap::new(),
+            canonical: CanonicalSettings::default(),
+            usage_margin_policy: UsageMarginSettings::default(),
+            n_sigma: NSigmaSettings::default(),
+            percentile: PercentileSettings::default(),
+            seasonal: SeasonalSettings::default(),
+            feedback: FeedbackSettings::default(),
+            composite: CompositeSettings::default(),
+            history: HistorySettings::default(),
         }
     }
 }

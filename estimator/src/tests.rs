@@ -39,6 +39,7 @@ fn pod(name: &str, class: QosClass, milli: u64) -> Pod {
         extended: BTreeMap::new(),
     };
     Pod {
+        workload: None,
         uid: uid(name),
         name: PodName { namespace: "test".to_owned(), name: name.to_owned() },
         qos: QosSpec::of(class),
@@ -96,6 +97,7 @@ fn snapshot(seconds: u64, node_milli: u64, pods: &[(Pod, Option<ContainerReading
     });
     Snapshot {
         at: now,
+        wall: None,
         pods: pods.iter().map(|(pod, _)| (pod.uid.clone(), pod.clone())).collect(),
         readings: readings.collect(),
         node: NodeReadings {
@@ -106,6 +108,12 @@ fn snapshot(seconds: u64, node_milli: u64, pods: &[(Pod, Option<ContainerReading
             ..NodeReadings::default()
         },
     }
+}
+
+/// With nothing supplied from elsewhere, and the state before kept.
+fn estimate(snapshot: &Snapshot, topology: &Topology, assignment: &Assignment, policy: &Policy, state: &State) -> (Estimate, State) {
+    let none = BTreeMap::new();
+    super::estimate(&Input { snapshot, topology, assignment, advice: &none }, policy, state.clone())
 }
 
 /// A state of long ago, so that nothing rises slowly and no pod is new.

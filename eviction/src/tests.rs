@@ -36,6 +36,7 @@ fn pod(name: &str, class: QosClass, priority: i32, promised: u64) -> Pod {
         extended: BTreeMap::new(),
     };
     Pod {
+        workload: None,
         uid: uid(name),
         name: PodName { namespace: "test".to_owned(), name: name.to_owned() },
         qos: QosSpec::of(class),
@@ -65,6 +66,7 @@ fn pressure(avg10: u32) -> Pressure {
 fn snapshot(seconds: u64, pods: &[(Pod, u64)]) -> Snapshot {
     let now = at(seconds);
     Snapshot {
+        wall: None,
         at: now,
         pods: pods.iter().map(|(pod, _)| (pod.uid.clone(), pod.clone())).collect(),
         readings: pods.iter().map(|(pod, held)| (pod.uid.clone(), holding(*held, now))).collect(),

@@ -25,6 +25,8 @@ mod snapshot;
 mod span;
 mod topology;
 mod units;
+mod wall;
+mod workload;
 
 pub use assignment::{Assignment, Pool};
 pub use decision::{Decision, Subject};
@@ -42,8 +44,12 @@ pub use qos::{
     NumaPlacement, QosClass, QosConfig, QosError, QosSpec, annotation,
 };
 pub use reading::{Absence, Reading};
-pub use reason::{Reason, ReclaimRule, TakeBackOutcome};
-pub use snapshot::{ContainerReadings, CpuPressure, MemoryReadings, NodeReadings, PodReadings, Pressure, PressureLine, Snapshot};
+pub use reason::{Reason, ReclaimRule, RequirementRule, TakeBackOutcome};
+pub use snapshot::{
+    ContainerReadings, CpuPressure, MemoryReadings, NodeReadings, NumaReadings, PodReadings, Pressure, PressureLine, Snapshot, SwapReadings,
+};
 pub use span::Span;
 pub use topology::{CpuInfo, NodeInfo, NumaNode, RawCpu, Topology};
 pub use units::{Bytes, Limit, Micros, MilliCpu, Permille, Timestamp};
+pub use wall::WallTime;
+pub use workload::WorkloadName;

@@ -5,6 +5,7 @@ use crate::hugepages::PageSize;
 use crate::names::{ContainerName, PodName, PodUid};
 use crate::qos::{QosClass, QosSpec};
 use crate::units::{Bytes, MilliCpu};
+use crate::workload::WorkloadName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -106,6 +107,9 @@ pub struct Pod {
     pub uid: PodUid,
     /// Namespace and name.
     pub name: PodName,
+    /// What it is one of, where that is known: its replicas and successors have this in common.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadName>,
     /// What its annotations ask for.
     pub qos: QosSpec,
     /// Kubernetes' own class.

@@ -26,6 +26,52 @@ pub enum ReclaimRule {
     Off,
 }
 
+/// What ruled a requirement for CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequirementRule {
+    /// What is used and waited for now, with a margin.
+    Now,
+    /// The largest use of late, with a margin.
+    Recent,
+    /// A percentile of what was used over days.
+    Percentile,
+    /// What was used at this hour on days before.
+    Seasonal,
+    /// What workloads with a day of the same shape used at this hour.
+    Like,
+    /// Mean use and its spread.
+    NSigma,
+    /// Katalyst's formula.
+    Canonical,
+    /// Koordinator's formula.
+    UsageMargin,
+    /// An indicator missed its target.
+    Feedback,
+    /// Another process supplied it.
+    External,
+    /// What the pods request: too little is known of what they use.
+    Request,
+}
+
+impl fmt::Display for RequirementRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Now => "use now",
+            Self::Recent => "recent peak",
+            Self::Percentile => "percentile",
+            Self::Seasonal => "this hour on days before",
+            Self::Like => "workloads of the same shape",
+            Self::NSigma => "mean and spread",
+            Self::Canonical => "canonical",
+            Self::UsageMargin => "usage margin",
+            Self::Feedback => "an indicator missed its target",
+            Self::External => "external estimator",
+            Self::Request => "requests, until use is known",
+        })
+    }
+}
+
 /// What came of asking the kernel for memory back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,10 +1,12 @@
 //! What one tick knows about the node. A snapshot is never changed after it was made.
 
+use crate::ids::{CpuId, NumaId};
 use crate::idset::CpuSet;
 use crate::names::{ContainerName, PodUid};
 use crate::pod::Pod;
 use crate::reading::Reading;
 use crate::units::{Bytes, MilliCpu, Permille, Timestamp};
+use crate::wall::WallTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -80,13 +82,39 @@ pub struct PodReadings {
     pub containers: BTreeMap<ContainerName, Box<ContainerReadings>>,
 }
 
+/// Swap of the node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwapReadings {
+    /// All of it (`SwapTotal`).
+    pub total: Bytes,
+    /// Not used (`SwapFree`).
+    pub free: Bytes,
+    /// The part of `total` that is zram: pages in it are compressed, but still in memory.
+    pub zram: Bytes,
+    /// What zram takes from memory for the pages in it (`mm_stat`, `mem_used_total`).
+    pub zram_used: Bytes,
+}
+
+/// Memory of one NUMA node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumaReadings {
+    /// All of it (`MemTotal` of the node).
+    pub memory_total: Reading<Bytes>,
+    /// Free and not even cached (`MemFree` of the node).
+    pub memory_free: Reading<Bytes>,
+    /// Page cache that was not used lately (`Inactive(file)` of the node).
+    pub inactive_file: Reading<Bytes>,
+    /// Sum of its zones' low watermarks.
+    pub memory_low_watermark: Reading<Bytes>,
+}
+
 /// What was measured of the node as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReadings {
     /// CPU time per time, of everything on the node, over the last interval.
     pub cpu_usage: Reading<MilliCpu>,
     /// The part of it on each CPU.
-    pub cpu_usage_by_cpu: Reading<BTreeMap<crate::ids::CpuId, Permille>>,
+    pub cpu_usage_by_cpu: Reading<BTreeMap<CpuId, Permille>>,
     /// Memory of the node.
     pub memory_total: Reading<Bytes>,
     /// Memory free and not even cached (`MemFree`).
@@ -101,6 +129,16 @@ pub struct NodeReadings {
     pub memory_pressure: Reading<Pressure>,
     /// Waiting for disks.
     pub io_pressure: Reading<Pressure>,
+    /// Swap, on disks or compressed in memory.
+    #[serde(default)]
+    pub swap: Reading<SwapReadings>,
+    /// On each CPU, the time in the last interval that runnable tasks spent waiting for it, summed over tasks, over the interval (kernel,
+    /// `scheduler/sched-stats.rst`); above 100% when several wait.
+    #[serde(default)]
+    pub sched_wait_by_cpu: Reading<BTreeMap<CpuId, Permille>>,
+    /// Each NUMA node's memory; a node that could not be read at all is not here.
+    #[serde(default)]
+    pub numa: BTreeMap<NumaId, NumaReadings>,
 }
 
 /// What one tick reasons about.
@@ -108,6 +146,9 @@ pub struct NodeReadings {
 pub struct Snapshot {
     /// The moment of the tick.
     pub at: Timestamp,
+    /// The same moment by the calendar, where that is known.
+    #[serde(default)]
+    pub wall: Option<WallTime>,
     /// Admitted pods that have not ended.
     pub pods: BTreeMap<PodUid, Pod>,
     /// What was measured of them; a pod that was not sampled yet is not here.

@@ -35,6 +35,7 @@ pub(crate) fn pod(name: &str, class: QosClass, milli: u64) -> Pod {
         extended: BTreeMap::new(),
     };
     Pod {
+        workload: None,
         uid: uid(name),
         name: PodName { namespace: "ns".to_owned(), name: name.to_owned() },
         qos: QosSpec::of(class),

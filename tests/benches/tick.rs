@@ -2,7 +2,7 @@
 //! change from tick to tick.
 #![allow(clippy::print_stdout, reason = "printing is what a bench is for")]
 
-use gleaner_estimator::estimate;
+use gleaner_estimator::{Input, estimate};
 use gleaner_eviction::decide;
 use gleaner_model::{
     Assignment, Bytes, Container, ContainerKind, ContainerReadings, CpuPressure, CpuSet, KubeQos, MemoryReadings, MilliCpu, NodeReadings,
@@ -74,7 +74,10 @@ impl Node {
     /// As the agent's loop does it, without the kernel. Returns the microseconds of each part.
     fn tick(&mut self, snapshot: &Snapshot, cgroups: &BTreeMap<PodUid, PodCgroups>) -> [f64; PARTS.len()] {
         let policy = gleaner_estimator::Policy::default();
-        let ((estimate, state), estimating) = timed(|| estimate(snapshot, &self.topology, &self.assignment, &policy, &self.estimator));
+        let advice = BTreeMap::new();
+        let input = Input { snapshot, topology: &self.topology, assignment: &self.assignment, advice: &advice };
+        let state = std::mem::take(&mut self.estimator);
+        let ((estimate, state), estimating) = timed(|| estimate(&input, &policy, state));
         self.estimator = state;
         let sizes = estimate.pools.iter().map(|(name, pool)| (name.clone(), pool.cpus)).collect();
         let (demands, demanding) = timed(|| demands(&snapshot.pods, &sizes));
@@ -119,8 +122,9 @@ fn situation(count: u32, tick: u32) -> Result<(Snapshot, BTreeMap<PodUid, PodCgr
         memory_pressure: Reading::present(waiting(0).pressure, at),
         io_pressure: Reading::present(waiting(0).pressure, at),
         cpu_usage_by_cpu: Reading::default(),
+        ..NodeReadings::default()
     };
-    Ok((Snapshot { at, pods, readings, node }, cgroups))
+    Ok((Snapshot { at, wall: None, pods, readings, node }, cgroups))
 }
 
 /// Of fifty pods: two dedicated (one bound to a NUMA node), one of the system, sixteen reclaimed, the rest shared in three pools. Those
@@ -156,6 +160,7 @@ fn pod(number: u32, age: u32, count: u32) -> Result<Pod, Box<dyn Error>> {
     };
     let containers = vec![container("main", ContainerKind::Main)?, container("sidecar", ContainerKind::Sidecar)?];
     Ok(Pod {
+        workload: None,
         uid: format!("pod-{number}-{age}").parse()?,
         name: PodName { namespace: "bench".to_owned(), name: format!("pod-{number}") },
         qos,

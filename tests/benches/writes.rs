@@ -14,7 +14,7 @@ mod kubernetes {
     }
 }
 
-use gleaner_estimator::{Policy, State, estimate};
+use gleaner_estimator::{Input, Policy, State, estimate};
 use gleaner_model::{
     Assignment, Bytes, Container, ContainerKind, ContainerReadings, CpuPressure, KubeQos, MemoryReadings, MilliCpu, NodeReadings, Permille,
     Pod, PodName, PodReadings, PodUid, Pressure, PressureLine, QosClass, QosSpec, Reading, Requirement, Snapshot, Timestamp, Topology,
@@ -90,7 +90,9 @@ fn print(name: &str, topology: &Topology, used: impl Fn(u32) -> Option<Used>) ->
     for second in 0..DAY {
         let Some(used) = used(second) else { break };
         let snapshot = snapshot(second, used)?;
-        let (estimate, next) = estimate(&snapshot, topology, &Assignment::default(), &Policy::default(), &state);
+        let (assignment, advice) = (Assignment::default(), BTreeMap::new());
+        let input = Input { snapshot: &snapshot, topology, assignment: &assignment, advice: &advice };
+        let (estimate, next) = estimate(&input, &Policy::default(), state);
         state = next;
         let wanted = [estimate.cpu.get(), estimate.memory.get()];
         let least = [u64::from(CPUS) * 10, MEMORY / 100];
@@ -130,6 +132,7 @@ fn snapshot(second: u32, (cpu, memory): Used) -> Result<Snapshot, Box<dyn Error>
     let readings = PodReadings { containers: BTreeMap::from([("main".parse()?, Box::new(readings(cpu, memory, at)))]) };
     let uid: PodUid = "service".parse()?;
     let pod = Pod {
+        workload: None,
         uid: uid.clone(),
         name: PodName { namespace: "bench".to_owned(), name: "service".to_owned() },
         qos: QosSpec::of(QosClass::Shared),
@@ -146,7 +149,7 @@ fn snapshot(second: u32, (cpu, memory): Used) -> Result<Snapshot, Box<dyn Error>
         memory_low_watermark: Reading::present(Bytes::new(GIB / 8), at),
         ..NodeReadings::default()
     };
-    Ok(Snapshot { at, pods: BTreeMap::from([(uid.clone(), pod)]), readings: BTreeMap::from([(uid, readings)]), node })
+    Ok(Snapshot { at, wall: None, pods: BTreeMap::from([(uid.clone(), pod)]), readings: BTreeMap::from([(uid, readings)]), node })
 }
 
 fn readings(cpu: MilliCpu, memory: Bytes, at: Timestamp) -> ContainerReadings {

@@ -88,6 +88,7 @@ impl Engine {
             remote_parts: BTreeSet::new(),
             pod_root,
             estimator: gleaner_estimator::State::default(),
+            advice: BTreeMap::new(),
             eviction: gleaner_eviction::State::default(),
             estimate: None,
             sample: None,

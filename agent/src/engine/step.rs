@@ -4,7 +4,9 @@ use super::admission::{self, Allocatable};
 use super::calls::context;
 use super::{Engine, figures};
 use crate::store::Lent;
+use gleaner_estimator::Input;
 use gleaner_host::arbiter::{Outcome, WriteResult};
+use gleaner_host::clock;
 use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, PoolName, QosClass, Reason, Snapshot, Subject, Timestamp};
 use gleaner_qrm_plugins::{Placement, Supply, demands, knobs, oom_scores, place};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,13 +74,13 @@ impl Engine {
                 readings.entry(uid.clone()).or_default();
             }
         }
-        Snapshot { at: now, pods, readings, node }
+        Snapshot { at: now, wall: clock::wall(), pods, readings, node }
     }
 
     fn estimate_now(&mut self, snapshot: &Snapshot) {
         let now = snapshot.at;
-        let (estimate, state) =
-            gleaner_estimator::estimate(snapshot, &self.topology, self.ledger.assignment(), &self.config.estimator, &self.estimator);
+        let input = Input { snapshot, topology: &self.topology, assignment: self.ledger.assignment(), advice: &self.advice };
+        let (estimate, state) = gleaner_estimator::estimate(&input, &self.config.estimator, std::mem::take(&mut self.estimator));
         self.estimator = state;
         let capacity = MilliCpu::from_cpus(self.topology.cpus().count()).get();
         self.recorder.record_figure(now, Subject::Node, estimate.cpu_reason.clone(), figures::cpu, capacity);

@@ -95,6 +95,7 @@ pub(super) fn specification(source: &str, text: &str, object: &core::Pod, config
         containers.iter_mut().for_each(promise_reclaimed);
     }
     let pod = Pod {
+        workload: None,
         uid,
         name,
         qos,

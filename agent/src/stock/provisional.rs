@@ -16,6 +16,7 @@ pub(super) fn pod<'a>(sandbox: &Sandbox, seen: impl Iterator<Item = &'a SeenCont
     let containers = if containers.is_empty() { vec![whole(sandbox)?] } else { containers };
     let kube_qos = sandbox.cgroup.as_ref().map_or_else(|| KubeQos::of(&containers), class_of);
     Some(Pod {
+        workload: None,
         uid: sandbox.uid.clone(),
         name: sandbox.name.clone(),
         qos: spec(sandbox, &containers, qos),

@@ -31,6 +31,7 @@ fn api(name: &str, class: QosClass, millis: u64) -> ApiPod {
         extended: BTreeMap::new(),
     };
     let pod = Pod {
+        workload: None,
         uid: uid(name),
         name: PodName { namespace: "default".into(), name: name.into() },
         qos: QosSpec::of(class),

@@ -100,6 +100,7 @@ impl NodeFiles {
             cpu_pressure: reading(waiting(self.cpu.read(buffer, psi::parse), &mut self.waited, at), at),
             memory_pressure: reading(self.memory.read(buffer, psi::parse), at),
             io_pressure: reading(self.io.read(buffer, psi::parse), at),
+            ..NodeReadings::default()
         }
     }
 

@@ -85,6 +85,7 @@ impl Entry {
             self.containers.iter().map(|(name, held)| (held.index, self.container(name, held))).collect();
         containers.sort_by_key(|(index, _)| *index);
         Pod {
+            workload: None,
             uid: self.identity.uid.clone(),
             name: self.identity.name.clone(),
             qos: self.placed_qos(),

@@ -97,6 +97,7 @@ fn pod(uid: &PodUid, qos: QosSpec, cpu: MilliCpu) -> Pod {
         extended: std::collections::BTreeMap::new(),
     };
     Pod {
+        workload: None,
         uid: uid.clone(),
         name: PodName { namespace: "ns".to_owned(), name: uid.to_string() },
         qos,

@@ -66,7 +66,7 @@ pub(super) fn convert(object: &PodObject, source: Source, config: &QosConfig) ->
         containers.iter_mut().for_each(promise_reclaimed);
     }
     let grace = grace(spec.termination_grace_period_seconds);
-    let pod = Pod { uid, name, qos, kube_qos, priority: spec.priority.unwrap_or(0), grace, containers };
+    let pod = Pod { uid, name, workload: None, qos, kube_qos, priority: spec.priority.unwrap_or(0), grace, containers };
     Ok(ApiPod {
         pod,
         api_uid: metadata.uid.clone(),

@@ -8,6 +8,7 @@ use std::io::Write;
 fn pod(uid: &str) -> ApiPod {
     ApiPod {
         pod: Pod {
+            workload: None,
             uid: uid.parse().unwrap(),
             name: PodName { namespace: "ns".to_owned(), name: uid.to_owned() },
             qos: QosSpec::of(QosClass::Reclaimed),
