@@ -3,7 +3,7 @@
 use crate::{Running, Stock, has_cpus, online, patience};
 use gleaner_model::CgroupPath;
 use gleaner_tests::runtime::{Amounts, Entry, Mood, Options, PodSpec, Version, Writer};
-use gleaner_tests::{Node, poll_until};
+use gleaner_tests::{Node, poll_until, slow};
 use nix::sys::signal::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,6 +219,8 @@ fn five_megabytes_of_what_exists_are_taken_in() {
     let options = |node: &Node| {
         let mut options = Options::of(Version::V0_8).on(node);
         options.mood.ballast = 5 << 20;
+        // Decoding it is work for an emulated processor, and an unoptimised agent.
+        options.limits.request = options.limits.request.saturating_mul(slow());
         options
     };
     let Some(mut stock) = Stock::made(test, "", options) else { return };
