@@ -13,7 +13,7 @@ use crate::config::{Config, Mode};
 use crate::engine::{self, Engine, Started};
 use crate::error::AgentError;
 use crate::kubernetes::Cluster;
-use crate::{http, qrm, remote, report};
+use crate::{estimators, http, qrm, remote, report};
 use gleaner_host::clock;
 use std::io::Write;
 use std::path::Path;
@@ -41,7 +41,7 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     let keep_pods = config.standalone.keep_pods;
     let (socket, listen, mode) = (config.socket.clone(), config.listen, config.mode);
     let manifests = (mode == Mode::Standalone).then(|| config.standalone.manifests.clone());
-    let (folders, remote_settings) = (config.qrm.clone(), config.plugins.clone());
+    let (folders, remote_settings, for_estimators) = (config.qrm.clone(), config.plugins.clone(), config.estimators.clone());
     tracing::info!(%mode, shadow = config.shadow, "the agent starts");
     let for_cluster = (mode != Mode::Standalone).then(|| config.clone());
     let Started { mut engine, events, sender } = engine::start(config, args.config.config.clone())?;
@@ -52,6 +52,7 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
     };
     // Behind a kubelet it is the kubelet that asks other plugins.
     let registry = if mode == Mode::Standalone { remote::serve(&remote_settings, sender.clone()) } else { None };
+    estimators::start(&for_estimators, &engine.told(), &sender);
     let servers = qrm::serve(&folders, engine.plugins(), &sender);
     // Without its socket the agent still isolates; the problem is in the log and, where TCP is asked for, in /healthz.
     let served = http::serve_unix(&socket, sender.clone());

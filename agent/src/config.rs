@@ -3,11 +3,13 @@
 mod sections;
 
 use crate::cli::{AgentArgs, ConfigArgs};
+use crate::estimators::EstimatorSettings;
 use crate::kubernetes::{KubernetesSettings, ReportSettings};
 use crate::remote::RemoteSettings;
 use gleaner_model::{CgroupPath, QosConfig, Span, Topology};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) qrm: Qrm,
     /// Resources whose plugins are other processes.
     pub(crate) plugins: RemoteSettings,
+    /// Estimators in other processes, by name.
+    pub(crate) estimators: BTreeMap<String, EstimatorSettings>,
     /// How the cluster is reached.
     pub(crate) kubernetes: KubernetesSettings,
     /// What is told to the cluster.
@@ -162,6 +166,7 @@ impl Default for Config {
             standalone: Standalone::default(),
             qrm: Qrm::default(),
             plugins: RemoteSettings::default(),
+            estimators: BTreeMap::new(),
             kubernetes: KubernetesSettings::default(),
             report: ReportSettings::default(),
             nri: NriSettings::default(),
@@ -293,6 +298,8 @@ impl Config {
         if self.nri.index.len() != 2 || !self.nri.index.bytes().all(|b| b.is_ascii_digit()) {
             problems.push(format!("nri.index: {:?} is not two digits", self.nri.index));
         }
+        let estimators = self.estimators.iter().flat_map(|(name, settings)| settings.validate(name));
+        problems.extend(estimators.map(|p| format!("estimators.{p}")));
         problems.extend(self.report.validate().into_iter().map(|p| format!("report.{p}")));
         problems.extend(self.kubernetes.validate().into_iter().map(|p| format!("kubernetes.{p}")));
         problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));

@@ -35,6 +35,7 @@ use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
 use crate::stock::Stock;
 use crate::store::Store;
+use crate::estimators::{Advisers, EstimatorEvent, Told};
 use gleaner_estimator::Estimate;
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::Layout;
@@ -49,7 +50,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Everything that the agent knows and holds. It lives on one thread.
 pub(crate) struct Engine {
@@ -72,7 +73,9 @@ pub(crate) struct Engine {
     ledger: Ledger,
     estimator: gleaner_estimator::State,
     /// What other processes supplied for regions.
-    advice: BTreeMap<gleaner_estimator::Region, gleaner_estimator::Advice>,
+    advisers: Advisers,
+    /// What they are told.
+    told: watch::Sender<Option<Told>>,
     eviction: gleaner_eviction::State,
     estimate: Option<Estimate>,
     sample: Option<Sample>,
@@ -183,6 +186,7 @@ impl Engine {
             }
             // Who asked and went away is nobody to answer.
             Event::StateAsked(answer) => drop(answer.send(Box::new(self.state(now)))),
+            Event::EstimatorSaid(event) => self.estimator_said(event, now),
             Event::Remote(event) => self.remote_happened(event, now),
             Event::PluginCalled(call) => self.plugin_called(call, now),
             Event::PodsTold(event) => self.pods_told(event, now),
@@ -210,6 +214,23 @@ impl Engine {
         if let Some(reason) = self.health.note(part, problem, now) {
             self.recorder.record(now, Subject::Node, reason);
         }
+    }
+
+    /// What estimators in other processes are told, as it changes.
+    pub(crate) fn told(&self) -> watch::Receiver<Option<Told>> {
+        self.told.subscribe()
+    }
+
+    fn estimator_said(&mut self, event: EstimatorEvent, now: Timestamp) {
+        let EstimatorEvent { name, said } = event;
+        let problem = match said {
+            Ok(advice) => {
+                self.advisers.said(&name, advice);
+                None
+            }
+            Err(problem) => Some(format!("{problem}; the own policies stand in")),
+        };
+        self.note(format!("estimator {name}"), problem, now);
     }
 
     fn record_all(&mut self, happenings: Vec<crate::runtime::Happening>, now: Timestamp) {

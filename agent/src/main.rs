@@ -14,6 +14,7 @@ mod config;
 mod doctor;
 mod engine;
 mod error;
+mod estimators;
 mod health;
 mod http;
 mod kubelet;

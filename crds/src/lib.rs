@@ -16,6 +16,7 @@
 pub mod cnr;
 pub mod config;
 pub mod error;
+pub mod estimator;
 pub mod keys;
 pub mod manifests;
 pub mod nri;

@@ -67,9 +67,25 @@ pub struct Estimate {
     /// The `share` pool, always, every other pool that a shared pod names, and their parts on one NUMA node that bound pods are in. Pools
     /// without pods, dedicated pools and the pools of reclaimed pods are not here.
     pub pools: BTreeMap<PoolName, PoolDemand>,
+    /// The regions, and what each needs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub regions: BTreeMap<Region, RegionFigures>,
     /// What of it is on each NUMA node that is worth offering; the sums are the figures above, or less. Empty on a machine of one node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_node: BTreeMap<NumaId, NodeShare>,
+}
+
+/// What one region has, uses and needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionFigures {
+    /// Its part of the node's CPUs: all of them by its part of all requests.
+    pub capacity: MilliCpu,
+    /// Sum of its containers' requests.
+    pub requested: MilliCpu,
+    /// CPU time per time over the last interval; `None` while a reading is missing.
+    pub usage: Option<MilliCpu>,
+    /// What it needs, and what ruled that; `None` while a reading is missing, or without pods.
+    pub requirement: Option<Requirement>,
 }
 
 /// What can be lent on one NUMA node.

@@ -36,6 +36,13 @@ pub enum PolicyName {
     Composite,
 }
 
+impl Evidence<'_> {
+    /// What the region's history is relative to.
+    pub(crate) fn basis(&self) -> MilliCpu {
+        crate::control::basis(self.requested)
+    }
+}
+
 impl PolicyName {
     /// All of them.
     pub const ALL: [Self; 7] =
@@ -88,6 +95,21 @@ pub struct Member<'a> {
     pub age: Duration,
     /// What its workload did before, here, in this and in earlier pods.
     pub history: Option<&'a WorkloadHistory>,
+    /// What workloads with a day of the same shape let expect of it now, while its own day is not known.
+    pub like: Option<MilliCpu>,
+}
+
+impl Member<'_> {
+    /// What it may use in the hour to come, by what its workload did before: at this hour on days before, else what was seldom exceeded; `None` where its workload is
+    /// hardly known.
+    pub(crate) fn expected_peak(&self, wall: Option<WallTime>) -> Option<MilliCpu> {
+        const HOUR: Duration = Duration::from_secs(3600);
+        const SELDOM: u32 = 95_000;
+        let history = self.history?;
+        let at_this_hour = wall.and_then(|wall| history.expected(wall, HOUR)).map(|expected| expected.peak);
+        let often = || history.quantile(SELDOM).filter(|_| history.span_observed() >= HOUR);
+        at_this_hour.or_else(often).or(self.like)
+    }
 }
 
 /// A figure with a target, for the policy `feedback`: of the kernel, or supplied by another process.

@@ -3,6 +3,7 @@
 mod service;
 
 use crate::Deadline;
+use crate::serving::{Callers, block_on};
 use gleaner_crds::keys::plugin_version::V1ALPHA1;
 use gleaner_crds::resourceplugin::registration_client::RegistrationClient;
 use gleaner_crds::resourceplugin::resource_plugin_server::ResourcePluginServer;
@@ -11,13 +12,9 @@ use service::{Service, Shared};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
 use std::thread::JoinHandle;
-use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tonic::codegen::tokio_stream::Stream;
 use tonic::transport::{Endpoint, Server};
 
 /// How a plugin answers from now on.
@@ -153,7 +150,7 @@ pub fn register(folder: &Path, request: RegisterRequest) -> Result<(), String> {
 
 fn run(listener: UnixListener, shared: Arc<Shared>) {
     block_on(async {
-        let callers = Callers(tokio::net::UnixListener::from_std(listener).unwrap());
+        let callers = Callers::of(listener);
         let mut alive = shared.alive.subscribe();
         let served = Server::builder().add_service(ResourcePluginServer::new(Service(shared))).serve_with_incoming(callers);
         tokio::select! {
@@ -162,18 +159,4 @@ fn run(listener: UnixListener, shared: Arc<Shared>) {
             ended = alive.wait_for(|alive| !alive) => drop(ended),
         }
     });
-}
-
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
-}
-
-struct Callers(tokio::net::UnixListener);
-
-impl Stream for Callers {
-    type Item = std::io::Result<UnixStream>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_accept(cx).map(|accepted| Some(accepted.map(|(caller, _)| caller)))
-    }
 }

@@ -1,4 +1,5 @@
 use super::take_back::TakenBack;
+use crate::estimators::EstimatorEvent;
 use crate::kubelet::KubeletEvent;
 use crate::kubernetes::{ConfigurationEvent, EvictionOutcome, PodsEvent};
 use crate::qrm::PluginCall;
@@ -42,6 +43,8 @@ pub(crate) enum Event {
     Evicted(PodUid, EvictionOutcome),
     /// The container runtime tells or asks something.
     RuntimeSays(Box<gleaner_nri::Event>),
+    /// An estimator in another process said something, or nothing.
+    EstimatorSaid(EstimatorEvent),
     /// Something happened to plugins in other processes.
     Remote(RemoteEvent),
     /// The kernel was asked for memory of a pod, and is done.
@@ -79,6 +82,12 @@ impl From<KubeletEvent> for Event {
 impl From<gleaner_nri::Event> for Event {
     fn from(event: gleaner_nri::Event) -> Self {
         Self::RuntimeSays(Box::new(event))
+    }
+}
+
+impl From<EstimatorEvent> for Event {
+    fn from(event: EstimatorEvent) -> Self {
+        Self::EstimatorSaid(event)
     }
 }
 

@@ -1,4 +1,5 @@
 use super::Engine;
+use crate::estimators::Advisers;
 use crate::config::Config;
 use crate::health::Health;
 use crate::qrm::Qrm;
@@ -88,7 +89,8 @@ impl Engine {
             remote_parts: BTreeSet::new(),
             pod_root,
             estimator: gleaner_estimator::State::default(),
-            advice: BTreeMap::new(),
+            advisers: Advisers::default(),
+            told: watch::Sender::new(None),
             eviction: gleaner_eviction::State::default(),
             estimate: None,
             sample: None,

@@ -3,8 +3,9 @@
 use super::admission::{self, Allocatable};
 use super::calls::context;
 use super::{Engine, figures};
+use crate::estimators::Told;
 use crate::store::Lent;
-use gleaner_estimator::Input;
+use gleaner_estimator::{Estimate, Input};
 use gleaner_host::arbiter::{Outcome, WriteResult};
 use gleaner_host::clock;
 use gleaner_model::{Assignment, MilliCpu, Pod, PodUid, PoolName, QosClass, Reason, Snapshot, Subject, Timestamp};
@@ -79,7 +80,8 @@ impl Engine {
 
     fn estimate_now(&mut self, snapshot: &Snapshot) {
         let now = snapshot.at;
-        let input = Input { snapshot, topology: &self.topology, assignment: self.ledger.assignment(), advice: &self.advice };
+        let advice = self.advisers.advice(now);
+        let input = Input { snapshot, topology: &self.topology, assignment: self.ledger.assignment(), advice: &advice };
         let (estimate, state) = gleaner_estimator::estimate(&input, &self.config.estimator, std::mem::take(&mut self.estimator));
         self.estimator = state;
         let capacity = MilliCpu::from_cpus(self.topology.cpus().count()).get();
@@ -88,7 +90,16 @@ impl Engine {
         for (pool, demand) in &estimate.pools {
             self.recorder.record_figure(now, Subject::Pool(pool.clone()), demand.reason.clone(), figures::pool, 0);
         }
+        self.tell_estimators(&estimate, snapshot);
         self.estimate = Some(estimate);
+    }
+
+    fn tell_estimators(&self, estimate: &Estimate, snapshot: &Snapshot) {
+        if self.told.receiver_count() > 0 {
+            let capacity = MilliCpu::from_cpus(self.topology.cpus().count());
+            let told = Told { node: self.inventory.hostname.clone(), wall: snapshot.wall, capacity, regions: estimate.regions.clone() };
+            self.told.send_replace(Some(told));
+        }
     }
 
     /// Admits what fits and gives every pod its pool. True when a pod was admitted.

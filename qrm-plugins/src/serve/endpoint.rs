@@ -1,6 +1,7 @@
 //! The caller of one plugin in another process: one call after the other, each with its deadline, in a task of its own.
 
 use super::door::is_trusted;
+use super::socket::{ServeError, own_user};
 use super::registry::{PluginEvent, allocated, allocations, hints, options, request};
 use crate::remote::{Answer, Ask, Call, Fault, Told};
 use gleaner_crds::resourceplugin as proto;
@@ -121,7 +122,8 @@ fn root(status: &Status) -> Option<String> {
 }
 
 /// A stranger's words, in one line that is not too long.
-pub(super) fn in_words(text: &str) -> String {
+#[must_use]
+pub fn in_words(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect()
 }
 
@@ -150,11 +152,20 @@ impl Service<Uri> for Dial {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let Self { path, own } = self.clone();
-        Box::pin(async move { dial(&path, own).await.map(TokioIo::new) })
+        Box::pin(async move { connect(&path, own).await.map(TokioIo::new) })
     }
 }
 
-async fn dial(path: &Path, own: u32) -> io::Result<UnixStream> {
+/// A channel to the socket of another process, connected at the first call, and only if whoever listens there is root or this process's user. Must be called
+/// inside a tokio runtime.
+///
+/// # Errors
+/// When the kernel does not tell this process's user.
+pub fn dial(path: &Path) -> Result<Channel, ServeError> {
+    Ok(Dial { path: path.to_owned(), own: own_user()? }.lazily())
+}
+
+async fn connect(path: &Path, own: u32) -> io::Result<UnixStream> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     if !path.symlink_metadata().map_err(named)?.file_type().is_socket() {
         return Err(named(io::Error::other("is no socket any more")));

@@ -1,0 +1,202 @@
+//! Sorts pods into regions, and asks each region's policy what it needs.
+
+use crate::clusters::Clusters;
+use crate::control::{Control, Sight, basis};
+use crate::history::{ContainerTrack, Histories, RegionHistory};
+use crate::indicators::indicators;
+use crate::need::{Need, PodNeed};
+use crate::policy::Policy;
+use crate::region::Region;
+use crate::requirement::Member;
+use crate::{Input, RegionFigures};
+use gleaner_model::{
+    Assignment, Container, ContainerKind, ContainerName, ContainerReadings, CpuSet, MilliCpu, NumaBinding, Pod, PodUid, PoolName, QosClass,
+    Reading, Timestamp,
+};
+use std::collections::BTreeMap;
+
+/// What one region needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct RegionNeed {
+    /// What its pods need at least now, and what is not known of that.
+    pub(crate) now: Need<MilliCpu>,
+    /// Sum of their requests.
+    pub(crate) requested: MilliCpu,
+    /// How many they are.
+    pub(crate) pods: usize,
+    /// What its policy was told and says; `None` while something is missing, or without pods.
+    pub(crate) figures: Option<RegionFigures>,
+    /// How big its pool must be by its policy; `None` likewise.
+    pub(crate) pool: Option<MilliCpu>,
+}
+
+impl RegionNeed {
+    /// What the region needs, and what is not known of that.
+    pub(crate) fn need(&self) -> Need<MilliCpu> {
+        let required = self.figures.and_then(|figures| figures.requirement).map(|requirement| requirement.cpu);
+        Need { known: required.unwrap_or(self.now.known), missing: self.now.missing.clone() }
+    }
+}
+
+/// What is known of live containers.
+pub(crate) type Tracks = BTreeMap<PodUid, BTreeMap<ContainerName, ContainerTrack>>;
+
+/// What lives between ticks.
+pub(crate) struct Remembered<'a> {
+    pub(crate) histories: &'a mut Histories,
+    pub(crate) controls: &'a mut BTreeMap<Region, Control>,
+    pub(crate) tracks: &'a mut Tracks,
+    pub(crate) clusters: &'a Clusters,
+}
+
+/// The region of each pod that is in one.
+pub(crate) fn regions(input: &Input<'_>, needs: &BTreeMap<PodUid, PodNeed>) -> BTreeMap<Region, Vec<PodUid>> {
+    let pods = input.snapshot.pods.values().filter(|pod| needs.contains_key(&pod.uid));
+    let mut regions: BTreeMap<Region, Vec<PodUid>> = BTreeMap::from([(Region::Pool(PoolName::share()), Vec::new())]);
+    let (shared, others): (Vec<&Pod>, Vec<&Pod>) = pods.partition(|pod| pod.class() == QosClass::Shared);
+    for pod in shared {
+        regions.entry(Region::Pool(pool_of(pod, input.assignment))).or_default().push(pod.uid.clone());
+    }
+    for pod in others.into_iter().filter(|pod| pod.class() == QosClass::System) {
+        let region = joined(pod, &regions).unwrap_or(Region::System);
+        regions.entry(region).or_default().push(pod.uid.clone());
+    }
+    regions
+}
+
+/// The first pool whose name begins as a system pod says, so that it is counted once.
+fn joined(pod: &Pod, regions: &BTreeMap<Region, Vec<PodUid>>) -> Option<Region> {
+    let prefix = pod.qos.cpu.pool.as_ref()?;
+    regions.keys().find(|region| matches!(region, Region::Pool(name) if name.as_str().starts_with(prefix.as_str()))).cloned()
+}
+
+/// The pool of a shared pod: of one with `numa_binding` the part on the NUMA node that it was bound to, if it was; else the pool that it
+/// names. The names of pools that are not for shared pods lead to the default pool.
+pub(crate) fn pool_of(pod: &Pod, assignment: &Assignment) -> PoolName {
+    let bound = pod.qos.memory.numa_binding != NumaBinding::Unbound;
+    let on_node = assignment.members.get(&pod.uid).filter(|name| bound && name.node_bound().is_some());
+    let named = || pod.qos.cpu.pool.clone().filter(|name| !name.is_built_in());
+    on_node.cloned().or_else(named).unwrap_or_else(PoolName::share)
+}
+
+/// What each region needs; what was seen is noted in the histories.
+pub(crate) fn needs(
+    input: &Input<'_>,
+    policy: &Policy,
+    pods: &BTreeMap<PodUid, PodNeed>,
+    mut remembered: Remembered<'_>,
+) -> BTreeMap<Region, RegionNeed> {
+    let regions = regions(input, pods);
+    remembered.controls.retain(|region, _| regions.contains_key(region));
+    watch(input, policy, &regions, &mut remembered);
+    let request = |uid: &PodUid| input.snapshot.pods.get(uid).map(Pod::cpu_request).unwrap_or_default();
+    let all: MilliCpu = regions.values().flatten().map(request).sum();
+    let one = |(region, uids): (Region, Vec<PodUid>)| {
+        let mut need = RegionNeed { pods: uids.len(), requested: uids.iter().map(request).sum(), ..RegionNeed::default() };
+        uids.iter().filter_map(|uid| pods.get(uid)).for_each(|pod| need.now.add(&pod.cpu));
+        if need.now.missing.is_empty() && !uids.is_empty() {
+            need.figures = Some(ask(input, policy, (&region, &uids), &need, all, &mut remembered));
+            need.pool = remembered.controls.get(&region).and_then(Control::pool);
+        }
+        (region, need)
+    };
+    regions.into_iter().map(one).collect()
+}
+
+/// Notes what each container used and waited for.
+fn watch(input: &Input<'_>, policy: &Policy, regions: &BTreeMap<Region, Vec<PodUid>>, remembered: &mut Remembered<'_>) {
+    let snapshot = input.snapshot;
+    let capacity = MilliCpu::from_cpus(input.topology.cpus().count());
+    let live: BTreeSet<&PodUid> = regions.values().flatten().collect();
+    remembered.tracks.retain(|uid, _| live.contains(uid));
+    for uid in live {
+        let (Some(pod), Some(readings)) = (snapshot.pods.get(uid), snapshot.readings.get(uid)) else { continue };
+        let tracks = remembered.tracks.entry(uid.clone()).or_default();
+        tracks.retain(|name, _| readings.containers.contains_key(name));
+        for (name, readings) in &readings.containers {
+            let Some(usage) = usage(readings, snapshot.at, policy) else { continue };
+            let waited = readings.cpu_pressure.fresh(snapshot.at, policy.stale_after.get());
+            let waited = waited.map_or(MilliCpu::ZERO, |pressure| MilliCpu::new(u64::from(pressure.waiting.get())));
+            // What is more than there is was not used: a counter was read wrong.
+            let usage = usage.min(capacity);
+            let track = tracks.entry(name.clone()).or_default();
+            if let Some(minute) = track.observe(snapshot.at, snapshot.wall, usage, waited)
+                && let Some(workload) = &pod.workload
+            {
+                remembered.histories.observe_workload(&(workload.clone(), name.clone()), &minute, &policy.history);
+            }
+        }
+    }
+}
+
+fn ask(
+    input: &Input<'_>,
+    policy: &Policy,
+    (region, uids): (&Region, &[PodUid]),
+    need: &RegionNeed,
+    all: MilliCpu,
+    remembered: &mut Remembered<'_>,
+) -> RegionFigures {
+    let snapshot = input.snapshot;
+    let node = MilliCpu::from_cpus(input.topology.cpus().count());
+    // Without requests the node is as much theirs as anybody's.
+    let capacity = if all.is_zero() { node } else { node.scaled(need.requested.get(), all.get()) };
+    let used = uids.iter().filter_map(|uid| snapshot.readings.get(uid)).flat_map(|readings| readings.containers.values());
+    let usage = used.filter_map(|readings| usage(readings, snapshot.at, policy)).sum::<MilliCpu>().min(node);
+    let moment = (snapshot.at, snapshot.wall);
+    remembered.histories.observe_region(region, moment, usage, basis(need.requested), &policy.history);
+    let members = members(input, policy, uids, remembered.tracks, remembered.histories, remembered.clusters);
+    let advice = input.advice.get(region).filter(|advice| advice.is_valid(snapshot.at));
+    let indicators = indicators(snapshot, uids, &own_cpus(region, input), &policy.feedback, policy.stale_after.get(), advice);
+    let sight = Sight {
+        now: snapshot.at,
+        wall: snapshot.wall,
+        capacity,
+        requested: need.requested,
+        members: &members,
+        usage,
+        wanted: need.now.known,
+        indicators: &indicators,
+    };
+    let name = policy.regions.get(region).copied().unwrap_or(policy.policy);
+    let nothing = RegionHistory::default();
+    let history = remembered.histories.regions.get(region).unwrap_or(&nothing);
+    let requirement = remembered.controls.entry(region.clone()).or_default().step(history, policy, name, &sight, advice);
+    RegionFigures { capacity, requested: need.requested, usage: Some(usage), requirement: Some(requirement) }
+}
+
+fn members<'a>(input: &Input<'a>, policy: &Policy, uids: &[PodUid], tracks: &Tracks, histories: &'a Histories, clusters: &Clusters) -> Vec<Member<'a>> {
+    let snapshot = input.snapshot;
+    let mut members = Vec::new();
+    for uid in uids {
+        let (Some(pod), Some(readings)) = (snapshot.pods.get(uid), snapshot.readings.get(uid)) else { continue };
+        for (name, readings) in &readings.containers {
+            let key = pod.workload.as_ref().map(|workload| (workload.clone(), name.clone()));
+            let history = key.and_then(|key| histories.workloads.get(&key));
+            let track = tracks.get(uid).and_then(|tracks| tracks.get(name));
+            let container = pod.containers.iter().find(|container| container.name == *name);
+            members.push(Member {
+                request: container.and_then(|container| container.cpu.request),
+                limit: container.and_then(|container| container.cpu.limit),
+                usage: usage(readings, snapshot.at, policy),
+                load: track.and_then(ContainerTrack::loads),
+                age: track.map(|track| track.age(snapshot.at)).unwrap_or_default(),
+                history,
+                like: history.and_then(|history| like(history, clusters, snapshot.wall)),
+            });
+        }
+    }
+    members
+}
+
+fn usage(readings: &ContainerReadings, now: Timestamp, policy: &Policy) -> Option<MilliCpu> {
+    readings.cpu_usage.fresh(now, policy.stale_after.get()).copied()
+}
+
+/// The CPUs that a region's containers run on and reclaimed pods do not: tasks of these wait by design.
+fn own_cpus(region: &Region, input: &Input<'_>) -> CpuSet {
+    match region {
+        Region::Pool(name) => input.assignment.cpus_of(name).difference(&input.assignment.cpus_of(&PoolName::reclaim())),
+        Region::System => CpuSet::new(),
+    }
+}
