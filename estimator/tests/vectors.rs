@@ -16,7 +16,7 @@ mod metrics;
 #[path = "vectors/pools.rs"]
 mod pools;
 
-use load::{Case, Outcome, run};
+use load::{Outcome, run};
 
 #[test]
 fn the_reference_formulas_give_what_katalyst_gives() {
@@ -36,11 +36,4 @@ fn the_reference_formulas_give_what_katalyst_gives() {
         "realtime_overcommit" | "node_overcommit" => Outcome::Skipped,
         _ => Outcome::Wrong("unknown operation".to_owned()),
     });
-}
-
-/// Whether two numbers are one, of which ours is rounded to a thousandth or, for memory, to a byte.
-fn near(case: &Case, got: f64, expect: f64, unit: f64) -> Outcome {
-    let what = || format!("got {got}, expected {expect}");
-    assert!(expect.is_finite(), "{}: {expect}", case.id);
-    if (got - expect).abs() <= unit { Outcome::Passed } else { Outcome::Wrong(what()) }
 }

@@ -1,13 +1,16 @@
 //! CPU: quotas, the controller, reserves, the headroom.
 
 use crate::load::{Case, Outcome, by_name, by_node, count, cpu, cpus, nodes, same};
-use crate::near;
 use gleaner_estimator::{Indicator, katalyst};
 use gleaner_model::{Limit, MilliCpu, NumaId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const MILLI: f64 = 0.0005;
+/// Whether two amounts of CPU are one, of which ours is rounded to a thousandth.
+fn near(got: MilliCpu, expect: f64) -> Outcome {
+    let got = value(got);
+    if (got - expect).abs() <= 0.0005 { Outcome::Passed } else { Outcome::Wrong(format!("got {got}, expected {expect}")) }
+}
 
 fn value(cpu: MilliCpu) -> f64 {
     f64::from(u32::try_from(cpu.get()).expect("an amount of CPU")) / 1000.0
@@ -32,7 +35,7 @@ pub(crate) fn dynamic_quota(case: &Case) -> Outcome {
         })
         .flatten();
     match (quota, case.expect["quota"].as_f64()) {
-        (Some(got), Some(expect)) => near(case, value(got), expect, MILLI),
+        (Some(got), Some(expect)) => near(got, expect),
         (got, expect) => same(&got.map(value), &expect),
     }
 }
@@ -71,7 +74,7 @@ pub(crate) fn rama_step(case: &Case) -> Outcome {
         indicators: &indicators,
     });
     let expect = case.expect["value"].as_f64().expect("a value");
-    found.map_or(Outcome::Wrong("the policy does not run".to_owned()), |got| near(case, value(got), expect, MILLI))
+    found.map_or(Outcome::Wrong("the policy does not run".to_owned()), |got| near(got, expect))
 }
 
 pub(crate) fn restrict_control_knob(case: &Case) -> Outcome {
