@@ -11,6 +11,8 @@
 mod advice;
 mod headroom;
 mod history;
+pub mod katalyst;
+pub mod koordinator;
 mod need;
 mod policy;
 mod pools;
@@ -23,13 +25,13 @@ pub use history::{HistorySettings, RegionHistory, WorkloadHistory};
 pub use policy::Policy;
 pub use pools::PoolDemand;
 pub use region::Region;
-pub use requirement::canonical::CanonicalSettings;
+pub use requirement::canonical::{CanonicalSettings, canonical};
 pub use requirement::composite::CompositeSettings;
 pub use requirement::feedback::FeedbackSettings;
 pub use requirement::n_sigma::NSigmaSettings;
 pub use requirement::percentile::PercentileSettings;
 pub use requirement::seasonal::SeasonalSettings;
-pub use requirement::usage_margin::UsageMarginSettings;
+pub use requirement::usage_margin::{UsageMarginSettings, usage_margin};
 pub use requirement::{Evidence, Indicator, Member, PolicyName, Requirement};
 pub use state::State;
 
