@@ -8,8 +8,12 @@ mod container;
 mod folder;
 mod limit;
 mod node;
+mod numa;
 pub(crate) mod parse;
+mod proc_file;
 mod rate;
+mod seldom;
+mod swap;
 mod thread;
 
 use crate::cgroup::Layout;
@@ -64,11 +68,11 @@ impl SamplerCore {
     /// A sampler without targets: it samples the node.
     #[must_use]
     pub fn new(layout: Layout) -> Self {
-        Self::with(layout, Path::new("/proc"), clock::now)
+        Self::with(layout, Path::new("/proc"), Path::new("/sys"), clock::now)
     }
 
-    fn with(layout: Layout, proc: &Path, clock: fn() -> Timestamp) -> Self {
-        let node = NodeFiles::new(proc);
+    fn with(layout: Layout, proc: &Path, sys: &Path, clock: fn() -> Timestamp) -> Self {
+        let node = NodeFiles::new(proc, sys);
         Self { layout, node, targets: BTreeMap::new(), buffer: Buffer::new(), keep_open: true, clock }
     }
 

@@ -73,8 +73,13 @@ pub(crate) fn milli_cpu(used: Duration, over: Duration) -> MilliCpu {
 
 /// The part of a span in which something held; never more than all of it, although counter and clock are not read at one moment.
 pub(crate) fn share_of(part: Duration, over: Duration) -> Permille {
+    ratio_of(part, over).min(Permille::new(1000))
+}
+
+/// A time summed over several, over a span; more than all of it when it ran for several at once.
+pub(crate) fn ratio_of(sum: Duration, over: Duration) -> Permille {
     let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-    Permille::of(micros(part), micros(over)).unwrap_or_default().min(Permille::new(1000))
+    Permille::of(micros(sum), micros(over)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -130,5 +135,7 @@ mod tests {
         assert_eq!(share_of(second / 4, second), Permille::new(250));
         assert_eq!(share_of(second * 2, second), Permille::new(1000));
         assert_eq!(share_of(second, Duration::ZERO), Permille::new(0));
+        assert_eq!(ratio_of(second * 5, second * 2), Permille::new(2500));
+        assert_eq!(ratio_of(Duration::MAX, Duration::from_micros(1)), Permille::new(u32::MAX));
     }
 }

@@ -3,9 +3,11 @@
 use super::*;
 use crate::cgroup::Controller;
 use crate::process::scratch::{Scratch, until};
-use gleaner_model::{Absence, Bytes, ContainerReadings, CpuId, MilliCpu, Permille, Reading};
+use gleaner_model::{Absence, Bytes, ContainerReadings, MilliCpu, Permille, Reading};
 use std::fs;
 use std::io::Write;
+
+mod node;
 
 /// A folder that looks like the kernel's, and a sampler of it whose clock stands still while it samples.
 struct Fake {
@@ -17,7 +19,8 @@ struct Fake {
 impl Fake {
     fn new(layout: impl FnOnce(&Path) -> Layout) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let core = SamplerCore::with(layout(root.path()), &root.path().join("proc"), || Timestamp::since_boot(Duration::ZERO));
+        let (proc, sys) = (root.path().join("proc"), root.path().join("sys"));
+        let core = SamplerCore::with(layout(root.path()), &proc, &sys, || Timestamp::since_boot(Duration::ZERO));
         let mut fake = Self { root, core, second: 100 };
         fake.core.set_targets(vec![target("p", "c", "/pod/c")]);
         fake
@@ -185,30 +188,6 @@ fn a_target_without_a_folder_has_vanished_until_there_is_one() {
     let readings = fake.container();
     assert_eq!(absence(&readings.cpu_usage), &Absence::NotYet);
     assert!(readings.memory.value().is_some());
-}
-
-#[test]
-fn the_node_is_sampled_from_proc() {
-    let mut fake = Fake::v2();
-    let hz = procfs::ticks_per_second();
-    let stat =
-        |a: u64, b: u64| format!("cpu  {} 0 0 9 9 0 0 0 0 0\ncpu0 {a} 0 0 9 9 0 0 0 0 0\ncpu3 {b} 0 0 9 9 0 0 0 0 0\nintr 1\n", a + b);
-    fake.put("proc/stat", &stat(100, 200));
-    fake.put("proc/meminfo", "MemTotal:       1000 kB\nMemFree:  100 kB\n");
-    fake.put("proc/zoneinfo", "Node 0, zone DMA\n  pages free 1\n        low      3\n");
-    fake.put("proc/pressure/memory", &psi(1));
-    let first = fake.take().node;
-    assert_eq!(absence(&first.cpu_usage), &Absence::NotYet);
-    assert_eq!(first.memory_total.value(), Some(&Bytes::new(1_024_000)));
-    assert_eq!(absence(&first.memory_available), &Absence::NotOffered);
-    assert_eq!(first.memory_low_watermark.value(), Some(&Bytes::new(3 * procfs::page_size())));
-    assert!(first.memory_pressure.value().is_some());
-    assert_eq!(absence(&first.cpu_pressure), &Absence::NotOffered);
-    fake.put("proc/stat", &stat(100 + hz / 2, 200 + hz));
-    let second = fake.take().node;
-    assert_eq!(second.cpu_usage.value(), Some(&MilliCpu::new(1500)));
-    let by_cpu: Vec<_> = second.cpu_usage_by_cpu.value().unwrap().iter().map(|(c, p)| (*c, p.get())).collect();
-    assert_eq!(by_cpu, [(CpuId::new(0), 500), (CpuId::new(3), 1000)]);
 }
 
 #[test]

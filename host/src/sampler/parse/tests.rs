@@ -63,10 +63,93 @@ fn busy_is_neither_idle_nor_waiting_and_counts_guests_once() {
 }
 
 #[test]
-fn the_low_watermarks_of_all_zones_are_summed() {
-    assert_eq!(low_watermark_pages(ZONEINFO).unwrap(), 48 + 9875);
-    assert!(low_watermark_pages("Node 0, zone Movable\n").is_err());
-    assert!(low_watermark_pages("  low x\n").unwrap_err().contains("low x"));
+fn the_low_watermarks_of_a_nodes_zones_are_summed() {
+    let two = format!("{ZONEINFO}Node 1, zone   Normal\n  pages free 1\n        low      7\n");
+    assert_eq!(low_watermark_pages(&two).unwrap(), BTreeMap::from([(0, 48 + 9875), (1, 7)]));
+    for (text, cause) in [
+        ("", "no zone"),
+        ("Node 0, zone Movable\n", "no zone"),
+        ("Node 0, zone DMA\n  low x\n", "low x"),
+        ("  low 1\n", "of no node"),
+        ("Node x, zone DMA\n  low 1\n", "Node x"),
+        ("Node 99999999999, zone DMA\n", "names no node"),
+    ] {
+        let error = low_watermark_pages(text).unwrap_err();
+        assert!(error.contains(cause), "{text:?}: {error}");
+    }
+}
+
+/// Captured, with most lines left out.
+const NODE_MEMINFO: &str = "Node 0 MemTotal:       24684096 kB
+Node 0 MemFree:        12726796 kB
+Node 0 Inactive:        6830008 kB
+Node 0 Inactive(anon):    10352 kB
+Node 0 Inactive(file):  6819656 kB
+Node 0 HugePages_Total:     0
+";
+
+#[test]
+fn keys_of_a_numa_node_stand_behind_its_name() {
+    let found = node_meminfo(NODE_MEMINFO, ["MemTotal:", "MemFree:", "Inactive(file):", "Shmem:"]).unwrap();
+    assert_eq!(found, [Some(24_684_096), Some(12_726_796), Some(6_819_656), None]);
+    assert_eq!(node_meminfo("Node 12 MemTotal: 5 kB\nMemFree: 7 kB\n", ["MemTotal:", "MemFree:"]).unwrap(), [Some(5), None]);
+    assert!(node_meminfo("Node 0 MemFree: x kB\n", ["MemFree:"]).unwrap_err().contains("MemFree"));
+}
+
+/// As the kernel's documentation and `show_schedstat` describe it; domains of version 17 have names, those before only numbers.
+const SCHEDSTAT: &str = "version 17
+timestamp 4295137296
+cpu0 0 0 1234 567 890 123 4567890123 345678901 2345
+domain0 SMT 00000003 0 0 0 0 0 0 0 0 0
+domain1 MC 0000000f 0 0 0 0 0 0 0 0 0
+cpu11 4 0 1 2 3 4 5 18446744073709551615 7
+domain0 SMT 00000003 0 0
+";
+
+#[test]
+fn waiting_is_the_eighth_number_of_each_cpu() {
+    let expected = vec![(0, 345_678_901), (11, u64::MAX)];
+    for version in 15..=17 {
+        assert_eq!(run_delays(&SCHEDSTAT.replace("version 17", &format!("version {version}"))).unwrap(), expected, "version {version}");
+    }
+    for (text, cause) in [
+        ("", "no version"),
+        ("cpu0 0 0 1 2 3 4 5 6 7\n", "no version"),
+        ("version 14\ncpu0 1 2 3 4 5 6 7 8 9 10 11 12\n", "version 14"),
+        ("version 18\n", "version 18"),
+        ("version 15\ncpu0 1 2 3 4 5 6 7\n", "cpu0 1 2 3 4 5 6 7"),
+        ("version 15\ncpu0 1 2 3 4 5 6 7 x 9\n", "7 x 9"),
+        ("version 15\ncpux 1 2 3 4 5 6 7 8 9\n", "cpux"),
+        ("version 15\ncpu0 1 2 3 4 5 6 7 0 9\ncpu1 1 2 3 4 5 6 7 0 9\n", "no CPU counts"),
+        ("version 15\n", "no CPU counts"),
+    ] {
+        let error = run_delays(text).unwrap_err();
+        assert!(error.contains(cause), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn only_zram_is_taken_from_the_list_of_swaps() {
+    let text = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n\
+        /dev/zram0                              partition\t8388604\t\t1024\t\t100\n\
+        /dev/vda2                               partition\t2097148\t\t0\t\t-2\n\
+        /my/dev/zram7                           file\t\t5\t\t0\t\t-3\n\
+        /dev/zram1                              partition\t4\t\t0\t\t100\n";
+    let sizes: Vec<_> = zram_swaps(text).unwrap().into_iter().map(|swap| (swap.number, swap.size.get())).collect();
+    assert_eq!(sizes, [(0, 8_388_604 * 1024), (1, 4096)]);
+    assert_eq!(zram_swaps("").unwrap(), []);
+    for line in ["/dev/zram0\n", "/dev/zram0 partition\n", "/dev/zram0 partition much 0 100\n"] {
+        assert!(zram_swaps(line).unwrap_err().contains("has no size"), "{line:?}");
+    }
+}
+
+#[test]
+fn what_zram_takes_is_the_third_number() {
+    let text = " 4096    1234   12288        0    16384       10        0        0        0\n";
+    assert_eq!(zram_memory(text).unwrap(), Bytes::new(12_288));
+    for text in ["", "1 2\n", "1 2 x\n"] {
+        assert!(zram_memory(text).unwrap_err().contains("no third number"), "{text:?}");
+    }
 }
 
 /// The procfs crate is the second opinion on the files that it reads, too.
@@ -91,6 +174,11 @@ proptest! {
     #[test]
     fn no_text_makes_a_reader_panic(text in "((cpu|low|anon|  low|ä|0)?[ 0-9a-z-]{0,24}\n?){0,6}") {
         let _ = (keyed(&text, ["anon", "cpu"]), keyed_all(&text, ["low"]), single(&text), busy_ticks(&text), low_watermark_pages(&text));
+    }
+
+    #[test]
+    fn no_text_of_a_node_makes_a_reader_panic(text in "((version 1[4-8]|cpu[0-9]|Node [0-9]|  low|/dev/zram[0-9]|ä)[ ,:0-9a-z-]{0,40}\n?){0,6}") {
+        let _ = (low_watermark_pages(&text), node_meminfo(&text, ["a:"]), run_delays(&text), zram_swaps(&text), zram_memory(&text));
     }
 
     #[test]
