@@ -9,6 +9,7 @@
 //! This crate must not know: files, clocks, threads, async runtimes, Kubernetes clients, which CPUs a pool gets.
 
 mod advice;
+mod clusters;
 mod headroom;
 mod history;
 pub mod katalyst;
@@ -21,6 +22,7 @@ mod requirement;
 mod state;
 
 pub use advice::Advice;
+pub use clusters::{Clusters, Day, Like};
 pub use history::{HistorySettings, RegionHistory, WorkloadHistory};
 pub use policy::Policy;
 pub use pools::PoolDemand;
