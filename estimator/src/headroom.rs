@@ -1,150 +1,148 @@
-//! What can be lent: the least of what the others leave, what is free, and what the last figure may rise to.
+//! What can be lent: of the whole node and of each NUMA node the least of what the others leave, what is free, and what the last figure may rise
+//! to.
+//!
+//! Two figures leave here. The supply is what reclaimed pods can really have: quotas, memory bounds and evictions go by it. The promise is what new
+//! pods may be promised: the supply, raised where little is used of what was promised before, without what is too little to be of use.
 
-use crate::need::{Need, PodNeed, gap};
+mod cpu;
+mod cpu_nodes;
+mod demand;
+mod fragments;
+mod memory;
+mod memory_nodes;
+mod parts;
+mod pressure;
+mod ramp;
+mod reading;
+mod settings;
+mod utilisation;
+
+pub(crate) use demand::Demand;
+pub use ramp::settle;
+pub use settings::{Fragments, HeadroomSettings, PressureSettings, Utilisation};
+pub(crate) use utilisation::Raised;
+
 use crate::policy::Policy;
 use crate::state::Given;
-use gleaner_model::{
-    Assignment, Bytes, ContainerReadings, CpuSet, MemoryReadings, MilliCpu, PodUid, PoolName, QosClass, Reading, Reason, ReclaimRule,
-    Snapshot, Timestamp, Topology,
-};
-use std::collections::BTreeMap;
+use crate::{Input, NodeShare, Supply};
+use cpu::Cpu;
+use gleaner_model::{Bytes, MilliCpu, NumaId, Reason, ReclaimRule};
+use memory::Memory;
+use std::collections::{BTreeMap, BTreeSet};
+use utilisation::{raise, raised, uses};
 
-/// CPU that can be lent:
-///
-/// ```text
-/// demand  = sum of the needs of shared and system pods
-/// left    = capacity - reserve - dedicated - demand
-/// free    = capacity - reserve - (usage of the node - usage of reclaimed pods)
-/// given   = min(left, free, last + risePerSecond x capacity x time since the last tick)
-/// ```
-///
-/// Capacity is the online CPUs; reserve is the configured figure, and at least the CPUs of pool `reserve`; dedicated is the CPUs of dedicated pools, and for a dedicated pod without one its request in whole CPUs.
-/// `free` sees what is in no pod's cgroup, such as the kernel's own threads. Usage of a reclaimed pod that is not known counts as none,
-/// which makes `free` smaller.
-pub(crate) fn cpu(
-    snapshot: &Snapshot,
-    topology: &Topology,
-    assignment: &Assignment,
-    policy: &Policy,
-    needs: &BTreeMap<PodUid, PodNeed>,
-    last: Option<&Given>,
-) -> (MilliCpu, Reason) {
-    let online = topology.cpus();
-    let capacity = MilliCpu::from_cpus(online.count());
-    let reserve = policy.cpu_reserve.max(MilliCpu::from_cpus(assignment.cpus_of(&PoolName::reserve()).intersection(&online).count()));
-    let dedicated = MilliCpu::from_cpus(dedicated(snapshot, &online, assignment));
-    let mut demand = Need::default();
-    for (uid, need) in needs {
-        if snapshot.pods.get(uid).is_some_and(|pod| pod.class() == QosClass::Dedicated) {
-            // Its CPUs are taken off whole; still, a node on which a reading of it is missing is not understood.
-            demand.missing.extend(need.cpu.missing.iter().cloned());
-        } else {
-            demand.add(&need.cpu);
-        }
-    }
-    let mut missing = demand.missing;
-    let usage = fresh(&snapshot.node.cpu_usage, "CPU usage", snapshot.at, policy, &mut missing);
-    let own = reclaimed(snapshot, policy, |readings| &readings.cpu_usage).into_iter().copied().sum();
-    let free = usage.map_or(MilliCpu::ZERO, |usage| capacity.minus(reserve).minus(usage.minus(own)));
-    let left = capacity.minus(reserve).minus(dedicated).minus(demand.known);
-    let risen = last.map_or(0, |last| last.cpu.get().saturating_add(step(capacity.get(), policy, last.at, snapshot.at)));
-    let (given, rule) = settle(policy.lend, missing.is_empty(), left.get(), free.get(), risen);
-    let given = MilliCpu::new(given);
-    let demand = demand.known;
-    let missing = shorten(&missing);
-    (given, Reason::ReclaimableCpu { given, rule, capacity, reserve, dedicated, demand, free, missing })
+/// What can be lent, and what the next tick must know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Headroom {
+    /// What new pods may be promised.
+    pub(crate) promise: NodeShare,
+    /// What of it is on each NUMA node of which enough is known.
+    pub(crate) by_node: BTreeMap<NumaId, NodeShare>,
+    /// What reclaimed pods can really have.
+    pub(crate) supply: Supply,
+    /// NUMA nodes that offer nothing because a reading is missing, and which.
+    pub(crate) unknown: BTreeMap<NumaId, String>,
+    pub(crate) cpu_reason: Reason,
+    pub(crate) memory_reason: Reason,
+    pub(crate) given: Given,
 }
 
-/// Memory that can be lent:
-///
-/// ```text
-/// demand  = sum of the needs of all pods that are not reclaimed
-/// left    = capacity - reserve - demand
-/// free    = MemAvailable + memory held by reclaimed pods - low watermark - reserve
-/// given   = min(left, free, last + risePerSecond x capacity x time since the last tick)
-/// ```
-///
-/// Memory held by a reclaimed pod is its working set without page cache: page cache is in `MemAvailable` already (kernel,
-/// `filesystems/proc.rst`) and must not count twice. What is not known of it counts as none, which makes `free` smaller.
-pub(crate) fn memory(snapshot: &Snapshot, policy: &Policy, needs: &BTreeMap<PodUid, PodNeed>, last: Option<&Given>) -> (Bytes, Reason) {
-    let mut demand = Need::default();
-    for need in needs.values() {
-        demand.add(&need.memory);
-    }
-    let mut missing = demand.missing;
-    let mut of_node = |reading, what| fresh(reading, what, snapshot.at, policy, &mut missing);
-    let capacity = of_node(&snapshot.node.memory_total, "memory").unwrap_or_default();
-    let available = of_node(&snapshot.node.memory_available, "available memory").unwrap_or_default();
-    let watermark = of_node(&snapshot.node.memory_low_watermark, "low watermark of memory").unwrap_or_default();
-    let reserve = policy.memory_reserve;
-    let demand = demand.known;
-    let held = |m: &MemoryReadings| m.usage.minus(m.file).min(m.working_set);
-    let own: Bytes = reclaimed(snapshot, policy, |readings| &readings.memory).into_iter().map(held).sum();
-    let free = available.plus(own).minus(watermark).minus(reserve);
-    let left = capacity.minus(reserve).minus(demand);
-    let risen = last.map_or(0, |last| last.memory.get().saturating_add(step(capacity.get(), policy, last.at, snapshot.at)));
-    let (given, rule) = settle(policy.lend, missing.is_empty(), left.get(), free.get(), risen);
-    let given = Bytes::new(given);
-    let missing = shorten(&missing);
-    (given, Reason::ReclaimableMemory { given, rule, capacity, reserve, demand, free, missing })
-}
-
-/// How many online CPUs dedicated pods hold or, before they were given any, ask for.
-fn dedicated(snapshot: &Snapshot, online: &CpuSet, assignment: &Assignment) -> u32 {
-    let pools = assignment.pools.iter().filter(|(name, _)| name.is_dedicated());
-    let held = pools.fold(CpuSet::new(), |held, (_, pool)| held.union(&pool.cpus)).intersection(online).count();
-    let placed = |uid| assignment.pool_of(uid).is_some_and(|(name, pool)| name.is_dedicated() && !pool.cpus.is_empty());
-    let waiting = snapshot.pods.values().filter(|pod| pod.class() == QosClass::Dedicated && !placed(&pod.uid));
-    waiting.map(|pod| pod.cpu_request().ceil_cpus()).fold(held, u32::saturating_add)
-}
-
-/// The readings of one kind that reclaimed pods' containers have.
-fn reclaimed<'a, T>(snapshot: &'a Snapshot, policy: &Policy, of: impl Fn(&'a ContainerReadings) -> &'a Reading<T>) -> Vec<&'a T> {
-    let pods = snapshot.pods.values().filter(|pod| pod.class() == QosClass::Reclaimed);
-    let containers = pods.filter_map(|pod| snapshot.readings.get(&pod.uid)).flat_map(|readings| readings.containers.values());
-    containers.filter_map(|container| of(container).fresh(snapshot.at, policy.stale_after.get())).collect()
-}
-
-/// The value of a reading of the node, or a line on why there is none.
-fn fresh<T: Copy>(reading: &Reading<T>, what: &str, now: Timestamp, policy: &Policy, missing: &mut Vec<String>) -> Option<T> {
-    let value = reading.fresh(now, policy.stale_after.get()).copied();
-    if value.is_none() {
-        missing.push(format!("node {what}: {}", gap(reading, now)));
-    }
-    value
-}
-
-/// How far a figure may rise. A pause longer than a reading stays fresh is credited for only that long: nothing was watched in it.
-fn step(capacity: u64, policy: &Policy, last: Timestamp, now: Timestamp) -> u64 {
-    // Thousandths of a share times microseconds of a second.
-    const UNITS: u128 = 1000 * 1_000_000;
-    let elapsed = now.since(last).min(policy.stale_after.get()).as_micros();
-    let step = u128::from(capacity).saturating_mul(u128::from(policy.rise_per_second.get())).saturating_mul(elapsed) / UNITS;
-    u64::try_from(step).unwrap_or(u64::MAX)
-}
-
-fn settle(lend: bool, known: bool, left: u64, free: u64, risen: u64) -> (u64, ReclaimRule) {
-    let target = left.min(free);
-    if !known {
-        (0, ReclaimRule::Unknown)
-    } else if !lend {
-        (0, ReclaimRule::Off)
-    } else if target > risen {
-        (risen, ReclaimRule::SlowRise)
-    } else if free < left {
-        (free, ReclaimRule::Free)
-    } else {
-        (left, ReclaimRule::Demand)
+/// What can be lent now, from what those need that are not reclaimed.
+pub(crate) fn headroom(input: &Input<'_>, policy: &Policy, demand: &Demand, last: Option<&Given>) -> Headroom {
+    let cpu = cpu::cpu(input, policy, demand, last);
+    let memory = memory::memory(input, policy, &demand.memory, last);
+    let raised = how_far(input, policy, &cpu, &memory, last);
+    let whole = NodeShare {
+        cpu: MilliCpu::new(promised(cpu.supply.get(), raised.cpu, cpu.room().get())),
+        memory: Bytes::new(promised(memory.supply.get(), raised.memory, memory.room().get())),
+    };
+    let offer = fragments::Offer { whole, by_node: parts(&cpu, &memory, raised) };
+    let judged = known(cpu.rule) && known(memory.rule);
+    let offer = if judged { offer.without_fragments(input.topology, &policy.headroom.fragments) } else { offer };
+    let supply = supply(&cpu, &memory);
+    // A clock that ran backwards must not make the next step larger.
+    let at = last.map_or(input.snapshot.at, |given| given.at.max(input.snapshot.at));
+    let given = Given { at, cpu: supply.cpu, memory: supply.memory, by_node: Some(shares(&supply)), raised };
+    let unknown = unknown(&cpu, &memory);
+    let cpu_rule = rule(cpu.rule, offer.whole.cpu.get(), cpu.supply.get());
+    let memory_rule = rule(memory.rule, offer.whole.memory.get(), memory.supply.get());
+    Headroom {
+        promise: offer.whole,
+        by_node: offer.by_node,
+        supply,
+        unknown,
+        cpu_reason: cpu.reason(offer.whole.cpu, cpu_rule),
+        memory_reason: memory.reason(offer.whole.memory, memory_rule),
+        given,
     }
 }
 
-/// What is missing, short enough for one line: on a node whose sampling fails it is every container.
-fn shorten(missing: &[String]) -> Option<String> {
-    const SHOWN: usize = 3;
-    let shown = missing.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
-    match missing.len() {
-        0 => None,
-        all if all <= SHOWN => Some(shown),
-        all => Some(format!("{shown}; and {} more", all - SHOWN)),
+fn how_far(input: &Input<'_>, policy: &Policy, cpu: &Cpu, memory: &Memory, last: Option<&Given>) -> Raised {
+    let (of_cpu, of_memory) = uses(input.snapshot, policy);
+    let settings = &policy.headroom.utilisation;
+    let now = input.snapshot.at;
+    let before = |of: fn(&Raised) -> u64| last.map(|last| (of(&last.raised), last.at));
+    Raised {
+        cpu: raise(settings.target, of_cpu, cpu.supply.get(), before(|raised| raised.cpu), policy, now),
+        memory: raise(settings.memory_target, of_memory, memory.supply.get(), before(|raised| raised.memory), policy, now),
+    }
+}
+
+fn promised(supply: u64, by: u64, room: u64) -> u64 {
+    raised(supply, by).min(room)
+}
+
+/// The promise on each NUMA node of which both CPU and memory are known.
+fn parts(cpu: &Cpu, memory: &Memory, raised: Raised) -> BTreeMap<NumaId, NodeShare> {
+    let both = cpu.by_node.supply.iter().filter_map(|(id, cpus)| Some((*id, *cpus, *memory.by_node.supply.get(id)?)));
+    let share = |(id, cpus, bytes)| {
+        let cpus = promised(cpus, raised.cpu, parts::of(&cpu.by_node.room, id));
+        let bytes = promised(bytes, raised.memory, parts::of(&memory.by_node.room, id));
+        (id, NodeShare { cpu: MilliCpu::new(cpus), memory: Bytes::new(bytes) })
+    };
+    both.map(share).collect()
+}
+
+fn supply(cpu: &Cpu, memory: &Memory) -> Supply {
+    Supply {
+        cpu: cpu.supply,
+        memory: memory.supply,
+        cpu_by_node: cpu.by_node.supply.iter().map(|(id, cpus)| (*id, MilliCpu::new(*cpus))).collect(),
+        memory_by_node: memory.by_node.supply.iter().map(|(id, bytes)| (*id, Bytes::new(*bytes))).collect(),
+    }
+}
+
+/// What each node had, for its next step: nothing of what is not known.
+fn shares(supply: &Supply) -> BTreeMap<NumaId, NodeShare> {
+    let ids: BTreeSet<NumaId> = supply.cpu_by_node.keys().chain(supply.memory_by_node.keys()).copied().collect();
+    let share = |id: NumaId| NodeShare {
+        cpu: supply.cpu_by_node.get(&id).copied().unwrap_or_default(),
+        memory: supply.memory_by_node.get(&id).copied().unwrap_or_default(),
+    };
+    ids.into_iter().map(|id| (id, share(id))).collect()
+}
+
+fn unknown(cpu: &Cpu, memory: &Memory) -> BTreeMap<NumaId, String> {
+    let mut unknown = cpu.by_node.unknown.clone();
+    for (id, line) in &memory.by_node.unknown {
+        let lines = unknown.entry(*id).or_default();
+        lines.push_str(if lines.is_empty() { "" } else { "; " });
+        lines.push_str(line);
+    }
+    unknown
+}
+
+const fn known(rule: ReclaimRule) -> bool {
+    !matches!(rule, ReclaimRule::Unknown | ReclaimRule::Off)
+}
+
+/// The rule of the promise, from that of the supply.
+fn rule(rule: ReclaimRule, promise: u64, supply: u64) -> ReclaimRule {
+    match rule {
+        // A figure that is on its way up is soon no fragment any more.
+        ReclaimRule::Unknown | ReclaimRule::Off | ReclaimRule::SlowRise if promise <= supply => rule,
+        _ if promise < supply => ReclaimRule::Fragment,
+        _ if promise > supply => ReclaimRule::Raised,
+        rule => rule,
     }
 }

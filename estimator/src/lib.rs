@@ -1,7 +1,7 @@
 //! How much of this node can be lent to reclaimed pods, and how big each pool of shared pods must be.
 //!
 //! Purpose: [`estimate`], a pure function from one [`Snapshot`] and what earlier ticks left in [`State`] to an [`Estimate`] with its
-//! reasons. The formulas stand at the functions of `lend` and `pools`; what one pod needs stands in `need`.
+//! reasons. The formulas stand at the functions of `headroom` and `pools`; what one pod needs stands in `need`.
 //!
 //! Rules: what is unknown lends nothing; the figures fall in the same tick and rise by a bounded step; a pool grows at once and shrinks
 //! only after a smaller size was enough for a while.
@@ -23,6 +23,7 @@ mod state;
 
 pub use advice::Advice;
 pub use clusters::{Clusters, Day, Like};
+pub use headroom::{Fragments, HeadroomSettings, PressureSettings, Utilisation, settle};
 pub use history::{HistorySettings, RegionHistory, WorkloadHistory};
 pub use policy::Policy;
 pub use pools::PoolDemand;
@@ -39,7 +40,6 @@ pub use state::State;
 
 use gleaner_model::{Assignment, Bytes, MilliCpu, NumaId, PoolName, Reason, ReclaimRule, Snapshot, Timestamp, Topology};
 use serde::{Deserialize, Serialize};
-use state::Given;
 use std::collections::BTreeMap;
 
 /// All that one tick is told.
@@ -60,10 +60,13 @@ pub struct Input<'a> {
 pub struct Estimate {
     /// The moment of the tick.
     pub at: Timestamp,
-    /// CPU that can be lent to all reclaimed pods together; zero when an input is missing.
+    /// CPU that can be promised to all reclaimed pods together; zero when an input is missing.
     pub cpu: MilliCpu,
-    /// Memory that can be lent to all reclaimed pods together; zero when an input is missing.
+    /// Memory that can be promised to all reclaimed pods together; zero when an input is missing.
     pub memory: Bytes,
+    /// What they can really have: less where the promise is raised, more where it is too little to be offered.
+    #[serde(default)]
+    pub supply: Supply,
     /// [`Reason::ReclaimableCpu`] with the numbers used.
     pub cpu_reason: Reason,
     /// [`Reason::ReclaimableMemory`] with the numbers used.
@@ -77,6 +80,24 @@ pub struct Estimate {
     /// What of it is on each NUMA node that is worth offering; the sums are the figures above, or less. Empty on a machine of one node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_node: BTreeMap<NumaId, NodeShare>,
+    /// NUMA nodes that are not in it because a reading of them is missing, and which.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown: BTreeMap<NumaId, String>,
+}
+
+/// What all reclaimed pods together can really have: what quotas, memory bounds and evictions go by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supply {
+    /// CPU; zero when an input is missing.
+    pub cpu: MilliCpu,
+    /// Memory; zero when an input is missing.
+    pub memory: Bytes,
+    /// CPU on each NUMA node of which it is known; together at most [`Supply::cpu`]. Empty on a machine of one node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cpu_by_node: BTreeMap<NumaId, MilliCpu>,
+    /// Memory on each NUMA node of which it is known; together at most [`Supply::memory`]. Empty on a machine of one node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub memory_by_node: BTreeMap<NumaId, Bytes>,
 }
 
 /// What one region has, uses and needs.
@@ -102,6 +123,12 @@ pub struct NodeShare {
 }
 
 impl Estimate {
+    /// CPU that reclaimed pods can really have, or `None` where the figure is zero only because an input is missing.
+    #[must_use]
+    pub fn known_supply(&self) -> Option<MilliCpu> {
+        self.known_cpu().map(|_| self.supply.cpu)
+    }
+
     /// CPU that can be lent, or `None` where the figure is zero only because an input is missing.
     #[must_use]
     pub fn known_cpu(&self) -> Option<MilliCpu> {
@@ -129,13 +156,21 @@ pub fn estimate(input: &Input<'_>, policy: &Policy, state: State) -> (Estimate, 
     let Input { snapshot, topology, assignment, .. } = *input;
     let seen = need::look(snapshot, &state.seen);
     let needs = need::of_pods(snapshot, policy, &seen);
-    let (cpu, cpu_reason) = headroom::cpu(snapshot, topology, assignment, policy, &needs, state.given.as_ref());
-    let (memory, memory_reason) = headroom::memory(snapshot, policy, &needs, state.given.as_ref());
+    let demand = headroom::Demand::of_pods(snapshot, assignment, &needs);
+    let lent = headroom::headroom(input, policy, &demand, state.given.as_ref());
     let (pools, histories) = pools::sizes(snapshot, topology, assignment, policy, &needs, &state.pools);
-    // A clock that ran backwards must not make the next step larger.
-    let at = state.given.as_ref().map_or(snapshot.at, |given| given.at.max(snapshot.at));
-    let next = State { given: Some(Given { at, cpu, memory }), seen, pools: histories };
-    (Estimate { at: snapshot.at, cpu, memory, cpu_reason, memory_reason, pools, by_node: BTreeMap::new() }, next)
+    let estimate = Estimate {
+        at: snapshot.at,
+        cpu: lent.promise.cpu,
+        memory: lent.promise.memory,
+        supply: lent.supply,
+        cpu_reason: lent.cpu_reason,
+        memory_reason: lent.memory_reason,
+        pools,
+        by_node: lent.by_node,
+        unknown: lent.unknown,
+    };
+    (estimate, State { given: Some(lent.given), seen, pools: histories })
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn members(snapshot: &Snapshot, assignment: &Assignment, needs: &BTreeMap<PodUid
 
 /// The pool of a shared pod: of one with `numa_binding` the part on the NUMA node that it was bound to, if it was; else the pool that it
 /// names. The names of pools that are not for shared pods lead to the default pool.
-fn pool_of(pod: &Pod, assignment: &Assignment) -> PoolName {
+pub(crate) fn pool_of(pod: &Pod, assignment: &Assignment) -> PoolName {
     let bound = pod.qos.memory.numa_binding != NumaBinding::Unbound;
     let on_node = assignment.members.get(&pod.uid).filter(|name| bound && name.node_bound().is_some());
     let named = || pod.qos.cpu.pool.clone().filter(|name| !name.is_built_in());

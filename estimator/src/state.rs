@@ -1,4 +1,6 @@
-use gleaner_model::{Bytes, ContainerName, MilliCpu, PodUid, PoolName, Timestamp};
+use crate::NodeShare;
+use crate::headroom::Raised;
+use gleaner_model::{Bytes, ContainerName, MilliCpu, NumaId, PodUid, PoolName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,16 +20,23 @@ impl State {
     /// Goes on from what an earlier agent lent: the figure rises from there and not from zero.
     #[must_use]
     pub fn resume(cpu: MilliCpu, memory: Bytes, at: Timestamp) -> Self {
-        Self { given: Some(Given { at, cpu, memory }), ..Self::default() }
+        Self { given: Some(Given { at, cpu, memory, ..Given::default() }), ..Self::default() }
     }
 }
 
-/// The figures of one tick.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The figures of one tick: what reclaimed pods could really have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Given {
     pub(crate) at: Timestamp,
     pub(crate) cpu: MilliCpu,
     pub(crate) memory: Bytes,
+    /// On each NUMA node; a node of which nothing was known is not here, and rises from nothing. `None`: the figures are those of an earlier agent,
+    /// so that each node goes on from its part of them by its size.
+    #[serde(default)]
+    pub(crate) by_node: Option<BTreeMap<NumaId, NodeShare>>,
+    /// How much more was promised.
+    #[serde(default)]
+    pub(crate) raised: Raised,
 }
 
 /// Since when a pod is known.

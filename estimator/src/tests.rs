@@ -1,10 +1,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod lending;
+mod memory_care;
+mod numa;
+mod numa_properties;
 mod pool_sizes;
 mod properties;
+mod utilisation;
 
 use super::*;
+use crate::state::Given;
 use gleaner_model::{
     Absence, Container, ContainerKind, ContainerReadings, CpuId, CpuPressure, CpuSet, Id, KubeQos, MemoryReadings, NodeReadings,
     NumaBinding, Permille, Pod, PodName, PodReadings, PodUid, Pool, Pressure, PressureLine, QosClass, QosSpec, Reading, ReclaimRule,
@@ -119,7 +124,7 @@ fn estimate(snapshot: &Snapshot, topology: &Topology, assignment: &Assignment, p
 /// A state of long ago, so that nothing rises slowly and no pod is new.
 fn settled(snapshot: &Snapshot, assignment: &Assignment) -> State {
     let (_, mut state) = estimate(snapshot, &machine(), assignment, &policy(), &State::default());
-    state.given = Some(Given { at: snapshot.at, cpu: MilliCpu::from_cpus(8), memory: Bytes::new(16 * GIB) });
+    state.given = Some(Given { at: snapshot.at, cpu: MilliCpu::from_cpus(8), memory: Bytes::new(16 * GIB), ..Given::default() });
     for seen in state.seen.values_mut() {
         seen.first = at(0);
         seen.starting.values_mut().for_each(|since| *since = at(0));

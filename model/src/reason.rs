@@ -24,6 +24,12 @@ pub enum ReclaimRule {
     Unknown,
     /// The configuration says to lend nothing.
     Off,
+    /// Tasks wait for memory: the figure does not rise, or is lowered step by step.
+    Pressure,
+    /// Reclaimed pods use little of what they were promised, so more is promised than there is.
+    Raised,
+    /// Of CPU or of memory there is less than anybody could use.
+    Fragment,
 }
 
 /// What ruled a requirement for CPU.
@@ -110,6 +116,9 @@ pub enum Reason {
         demand: MilliCpu,
         /// Not used by anything but reclaimed pods, on CPUs that are not reserved.
         free: MilliCpu,
+        /// What reclaimed pods can really have; less than what is lent where that is raised, more where it is not worth offering.
+        #[serde(default)]
+        supply: MilliCpu,
         /// What was missing or too old, for [`ReclaimRule::Unknown`].
         missing: Option<String>,
     },
@@ -127,6 +136,9 @@ pub enum Reason {
         demand: Bytes,
         /// Available on the node besides what reclaimed pods hold.
         free: Bytes,
+        /// What reclaimed pods can really have; less than what is lent where that is raised, more where it is not worth offering.
+        #[serde(default)]
+        supply: Bytes,
         /// What was missing or too old, for [`ReclaimRule::Unknown`].
         missing: Option<String>,
     },
@@ -287,14 +299,18 @@ impl fmt::Display for Reason {
     #[allow(clippy::too_many_lines, reason = "one line a variant: the list is the page")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReclaimableCpu { given, rule, capacity, reserve, dedicated, demand, free, missing } => {
+            Self::ReclaimableCpu { given, rule, capacity, reserve, dedicated, demand, free, supply, missing } => {
                 write!(f, "{given} CPU can be lent ({})", rule_text(*rule, missing.as_deref()))?;
-                write!(f, ": capacity {capacity} - reserve {reserve} - dedicated {dedicated} - demand {demand}, free {free}")
+                write!(f, ": capacity {capacity} - reserve {reserve} - dedicated {dedicated} - demand {demand}, free {free}")?;
+                if given == supply { Ok(()) } else { write!(f, ", supply {supply}") }
             }
-            Self::ReclaimableMemory { given, rule, capacity, reserve, demand, free, missing } => {
-                let [given, capacity, reserve, demand, free] = [given, capacity, reserve, demand, free].map(|b| b.rounded());
+            Self::ReclaimableMemory { given, rule, capacity, reserve, demand, free, supply, missing } => {
+                let differs = given != supply;
+                let [given, capacity, reserve, demand, free, supply] =
+                    [given, capacity, reserve, demand, free, supply].map(|b| b.rounded());
                 write!(f, "{given} memory can be lent ({})", rule_text(*rule, missing.as_deref()))?;
-                write!(f, ": capacity {capacity} - reserve {reserve} - demand {demand}, free {free}")
+                write!(f, ": capacity {capacity} - reserve {reserve} - demand {demand}, free {free}")?;
+                if differs { write!(f, ", supply {supply}") } else { Ok(()) }
             }
             Self::PoolSize { cpus, demand: Some(demand), requested } => {
                 let late = if demand.ceil_cpus().max(1) < *cpus { "; less must be enough for a while before it shrinks" } else { "" };
@@ -367,6 +383,9 @@ fn rule_text(rule: ReclaimRule, missing: Option<&str>) -> String {
         ReclaimRule::Free => "no more is free".to_owned(),
         ReclaimRule::SlowRise => "rising slowly".to_owned(),
         ReclaimRule::Off => "switched off by configuration".to_owned(),
+        ReclaimRule::Pressure => "tasks wait for memory".to_owned(),
+        ReclaimRule::Raised => "raised, since little is used of what was promised".to_owned(),
+        ReclaimRule::Fragment => "too little of CPU or memory to be of use".to_owned(),
         ReclaimRule::Unknown => format!("unknown lends nothing: {}", missing.unwrap_or("no reading")),
     }
 }

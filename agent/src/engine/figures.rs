@@ -27,8 +27,12 @@ pub(super) fn pool(reason: &Reason) -> Option<(u64, String)> {
 fn news(rule: ReclaimRule, given: u64, missing: Option<&str>) -> Option<(u64, String)> {
     match rule {
         ReclaimRule::SlowRise => None,
-        ReclaimRule::Demand | ReclaimRule::Free | ReclaimRule::Off | ReclaimRule::Unknown => {
-            Some((given, missing.unwrap_or_default().to_owned()))
-        }
+        ReclaimRule::Demand
+        | ReclaimRule::Free
+        | ReclaimRule::Off
+        | ReclaimRule::Unknown
+        | ReclaimRule::Pressure
+        | ReclaimRule::Raised
+        | ReclaimRule::Fragment => Some((given, missing.unwrap_or_default().to_owned())),
     }
 }

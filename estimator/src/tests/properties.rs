@@ -7,7 +7,7 @@ fn absence() -> impl Strategy<Value = Absence> {
     prop_oneof![Just(Absence::NotYet), Just(Absence::NotOffered), Just(Absence::Vanished), Just(Absence::Unreadable("EIO".to_owned()))]
 }
 
-fn reading<T: std::fmt::Debug + Clone>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Reading<T>> {
+pub(super) fn reading<T: std::fmt::Debug + Clone>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Reading<T>> {
     prop_oneof![
         40 => (value, prop_oneof![30 => Just(NOW), 1 => NOW - 15..NOW]).prop_map(|(value, second)| Reading::present(value, at(second))),
         1 => absence().prop_map(Reading::Absent),
@@ -44,7 +44,7 @@ fn pods() -> impl Strategy<Value = Vec<(Pod, Option<ContainerReadings>)>> {
     })
 }
 
-fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+pub(super) fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     let node = (reading(amount(9000).prop_map(MilliCpu::new)), reading(amount(64 * GIB)), reading(amount(64 * GIB)), reading(amount(GIB)));
     (pods(), node, (NOW - 1)..(NOW + 8)).prop_map(|(pods, (cpu, total, available, watermark), second)| {
         let mut s = snapshot(second, 0, &pods);
@@ -56,7 +56,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     })
 }
 
-fn any_assignment() -> impl Strategy<Value = Assignment> {
+pub(super) fn any_assignment() -> impl Strategy<Value = Assignment> {
     (prop::option::of((0u32..4, 0u32..12)), 0u32..12).prop_map(|(dedicated, share)| {
         let mut assignment = dedicated.map_or_else(Assignment::default, |(pod, cpus)| dedicated_on(&format!("p{pod}"), 0..cpus));
         let cpus = (0..share).map(CpuId::from_index).collect();
@@ -66,10 +66,10 @@ fn any_assignment() -> impl Strategy<Value = Assignment> {
 }
 
 /// A state that another snapshot left, with figures that bound nothing or a little.
-fn any_state() -> impl Strategy<Value = State> {
+pub(super) fn any_state() -> impl Strategy<Value = State> {
     (any_snapshot(), any_assignment(), amount(8000), amount(16 * GIB)).prop_map(|(s, assignment, cpu, memory)| {
         let (_, mut state) = estimate(&s, &machine(), &assignment, &policy(), &State::default());
-        state.given = Some(Given { at: at(NOW - 5), cpu: MilliCpu::new(cpu), memory: Bytes::new(memory) });
+        state.given = Some(Given { at: at(NOW - 5), cpu: MilliCpu::new(cpu), memory: Bytes::new(memory), ..Given::default() });
         state
     })
 }
@@ -91,10 +91,12 @@ proptest! {
         s in any_snapshot(), assignment in any_assignment(), policy in any_policy(), state in any_state()
     ) {
         let (estimate, next) = estimate(&s, &machine(), &assignment, &policy, &state);
-        let Reason::ReclaimableCpu { given, rule, capacity, reserve, dedicated, demand, free, missing } = &estimate.cpu_reason else {
+        let Reason::ReclaimableCpu { given, rule, capacity, reserve, dedicated, demand, free, missing, supply } = &estimate.cpu_reason else {
             return Err(TestCaseError::fail("another reason"));
         };
-        prop_assert_eq!(*given, estimate.cpu);
+        prop_assert_eq!((*given, *supply), (estimate.cpu, estimate.supply.cpu));
+        prop_assert!(given == supply || given.is_zero(), "{}", estimate.cpu_reason);
+        let given = supply;
         prop_assert!(*given <= capacity.minus(*reserve).minus(*dedicated).minus(*demand), "{}", estimate.cpu_reason);
         prop_assert!(given <= free, "{}", estimate.cpu_reason);
         prop_assert_eq!(missing.is_some(), *rule == ReclaimRule::Unknown);
@@ -104,14 +106,17 @@ proptest! {
         let step = u64::from(policy.rise_per_second.get()) * 8 * seconds;
         prop_assert!(given.get() <= last.cpu.get().saturating_add(step), "{} after {} s", estimate.cpu_reason, seconds);
 
-        let Reason::ReclaimableMemory { given, rule, capacity, reserve, demand, free, missing } = &estimate.memory_reason else {
+        let Reason::ReclaimableMemory { given, rule, capacity, reserve, demand, free, missing, supply } = &estimate.memory_reason else {
             return Err(TestCaseError::fail("another reason"));
         };
-        prop_assert_eq!(*given, estimate.memory);
+        prop_assert_eq!((*given, *supply), (estimate.memory, estimate.supply.memory));
+        prop_assert!(given == supply || given.is_zero(), "{}", estimate.memory_reason);
+        let given = supply;
         prop_assert!(*given <= capacity.minus(*reserve).minus(*demand) && given <= free, "{}", estimate.memory_reason);
         prop_assert_eq!(missing.is_some(), *rule == ReclaimRule::Unknown);
         prop_assert!(missing.is_none() || given.is_zero(), "{}", estimate.memory_reason);
-        prop_assert_eq!(next.given, Some(Given { at: s.at.max(last.at), cpu: estimate.cpu, memory: estimate.memory }));
+        let (cpu, memory) = (estimate.supply.cpu, estimate.supply.memory);
+        prop_assert_eq!(next.given, Some(Given { at: s.at.max(last.at), cpu, memory, by_node: Some(BTreeMap::new()), ..Given::default() }));
     }
 
     #[test]
