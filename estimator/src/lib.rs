@@ -21,7 +21,7 @@ mod state;
 pub use advice::Advice;
 pub use history::{HistorySettings, RegionHistory, WorkloadHistory};
 pub use policy::Policy;
-pub use pools::PoolDemand;
+pub use pools::{IsolationSettings, IsolationSize, IsolationState, MinReclaimed, PoolDemand, PoolSettings, reserve_by_node};
 pub use region::Region;
 pub use requirement::canonical::CanonicalSettings;
 pub use requirement::composite::CompositeSettings;
@@ -33,7 +33,7 @@ pub use requirement::usage_margin::UsageMarginSettings;
 pub use requirement::{Evidence, Indicator, Member, PolicyName, Requirement};
 pub use state::State;
 
-use gleaner_model::{Assignment, Bytes, MilliCpu, NumaId, PoolName, Reason, ReclaimRule, Snapshot, Timestamp, Topology};
+use gleaner_model::{Assignment, Bytes, MilliCpu, NumaId, PodUid, PoolName, Reason, ReclaimRule, Snapshot, Timestamp, Topology};
 use serde::{Deserialize, Serialize};
 use state::Given;
 use std::collections::BTreeMap;
@@ -67,6 +67,12 @@ pub struct Estimate {
     /// The `share` pool, always, every other pool that a shared pod names, and their parts on one NUMA node that bound pods are in. Pools
     /// without pods, dedicated pools and the pools of reclaimed pods are not here.
     pub pools: BTreeMap<PoolName, PoolDemand>,
+    /// Shared pods that have a pool of their own, since they flood the one that they would be in; the sizes of these are among `pools`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub isolated: BTreeMap<PodUid, IsolationSize>,
+    /// CPUs of each NUMA node that are left to reclaimed pods, whatever shared pools need.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub least_reclaimed: BTreeMap<NumaId, u32>,
     /// What of it is on each NUMA node that is worth offering; the sums are the figures above, or less. Empty on a machine of one node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_node: BTreeMap<NumaId, NodeShare>,
@@ -91,6 +97,12 @@ impl Estimate {
         }
     }
 
+    /// CPU time that reclaimed pods together may use in any case.
+    #[must_use]
+    pub fn least_reclaimed_cpu(&self) -> MilliCpu {
+        self.least_reclaimed.values().copied().map(MilliCpu::from_cpus).sum()
+    }
+
     /// Memory that can be lent, or `None` where the figure is zero only because an input is missing.
     #[must_use]
     pub fn known_memory(&self) -> Option<Bytes> {
@@ -111,11 +123,20 @@ pub fn estimate(input: &Input<'_>, policy: &Policy, state: State) -> (Estimate, 
     let needs = need::of_pods(snapshot, policy, &seen);
     let (cpu, cpu_reason) = headroom::cpu(snapshot, topology, assignment, policy, &needs, state.given.as_ref());
     let (memory, memory_reason) = headroom::memory(snapshot, policy, &needs, state.given.as_ref());
-    let (pools, histories) = pools::sizes(snapshot, topology, assignment, policy, &needs, &state.pools);
+    let homes = pools::homes(snapshot, assignment);
+    let room = pools::Room::of(snapshot, topology, assignment, &policy.pools, policy.lend, homes.iter());
+    let (settings, stale_after) = (&policy.pools.isolation, policy.stale_after.get());
+    let view = pools::View { snapshot, assignment, settings, needs: &needs, room: &room, stale_after };
+    let (isolated, isolation) = pools::isolate(&view, &state.isolation);
+    let members = pools::members(snapshot, assignment, &needs, &isolated);
+    let frame = pools::Frame { at: snapshot.at, topology, assignment, policy, room: &room, isolated: &isolated };
+    let (pools, sizes) = pools::sizes(&frame, &members, &state.pools);
+    let least_reclaimed = room.least().clone();
     // A clock that ran backwards must not make the next step larger.
     let at = state.given.as_ref().map_or(snapshot.at, |given| given.at.max(snapshot.at));
-    let next = State { given: Some(Given { at, cpu, memory }), seen, pools: histories };
-    (Estimate { at: snapshot.at, cpu, memory, cpu_reason, memory_reason, pools, by_node: BTreeMap::new() }, next)
+    let next = State { given: Some(Given { at, cpu, memory }), seen, pools: sizes, isolation };
+    let by_node = BTreeMap::new();
+    (Estimate { at: snapshot.at, cpu, memory, cpu_reason, memory_reason, pools, isolated, least_reclaimed, by_node }, next)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use crate::history::HistorySettings;
+use crate::pools::PoolSettings;
 use crate::region::Region;
 use crate::requirement::PolicyName;
 use crate::requirement::canonical::CanonicalSettings;
@@ -33,6 +34,8 @@ pub struct Policy {
     pub stale_after: Span,
     /// How long a smaller size must have been enough before a pool shrinks.
     pub shrink_after: Span,
+    /// How pools are sized.
+    pub pools: PoolSettings,
     /// Which policy says what a region needs.
     pub policy: PolicyName,
     /// Another one for some regions.
@@ -67,6 +70,7 @@ impl Default for Policy {
             rise_per_second: Permille::new(20),
             stale_after: Span::from_secs(10),
             shrink_after: Span::from_secs(30),
+            pools: PoolSettings::default(),
             policy: PolicyName::default(),
             regions: BTreeMap::new(),
             canonical: CanonicalSettings::default(),
@@ -102,6 +106,7 @@ impl Policy {
         if self.stale_after.is_zero() {
             problems.push(format!("staleAfter: {} makes every reading stale", self.stale_after));
         }
+        problems.extend(self.pools.problems());
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -1,4 +1,5 @@
-use gleaner_model::{Bytes, ContainerName, MilliCpu, PodUid, PoolName, Timestamp};
+use crate::pools::{IsolationState, PoolState};
+use gleaner_model::{Bytes, ContainerName, MilliCpu, PodUid, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +11,11 @@ pub struct State {
     pub(crate) given: Option<Given>,
     /// Since when pods that are not reclaimed are known.
     pub(crate) seen: BTreeMap<PodUid, Seen>,
-    /// What sizes each pool needed of late.
-    pub(crate) pools: BTreeMap<PoolName, Sizes>,
+    /// How large pools were of late.
+    pub(crate) pools: PoolState,
+    /// Pods that flood their pool.
+    #[serde(default)]
+    pub(crate) isolation: IsolationState,
 }
 
 impl State {
