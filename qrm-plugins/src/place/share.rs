@@ -40,7 +40,11 @@ pub(super) fn divide(context: &Context<'_>, area: &Area, held: &CpuSet, leave_re
         let rule = format!("{of}{budget} CPUs are left for {pools} shared pools: they have them together");
         return wants.keys().map(|pool| (pool.clone(), (cpus.clone(), rule.clone()))).collect();
     }
-    let sizes = if leave_rest && total <= u64::from(budget) { wants.clone() } else { apportion(wants, budget, 1) };
+    let sizes = match (total <= u64::from(budget), leave_rest) {
+        (true, true) => wants.clone(),
+        (true, false) => with_rest(wants, budget),
+        (false, _) => apportion(wants, budget, 1),
+    };
     let rule = |wants: u32, given: u32| match given.cmp(&wants) {
         Ordering::Equal => format!("{of}wants {wants} CPUs"),
         Ordering::Less => format!("{of}wants {wants} CPUs; shared pools want {total}, {budget} are left: cut in proportion"),
@@ -52,10 +56,18 @@ pub(super) fn divide(context: &Context<'_>, area: &Area, held: &CpuSet, leave_re
     });
     let given = parts(context, cpus, held, &wanted.collect());
     let given = given.into_iter().map(|(pool, cpus)| {
-        let rule = rule(wants.get(&pool).copied().unwrap_or_default(), cpus.count());
+        let alone = if pool.is_isolation() { "of one pod that floods its pool: " } else { "" };
+        let rule = alone.to_owned() + &rule(wants.get(&pool).copied().unwrap_or_default(), cpus.count());
         (pool, (cpus, rule))
     });
     given.collect()
+}
+
+/// What the pools want, and the rest in proportion. Who is isolated has no more than it wants: else there were no point in it.
+fn with_rest(wants: &BTreeMap<PoolName, u32>, budget: u32) -> BTreeMap<PoolName, u32> {
+    let (mut sizes, others): (BTreeMap<_, _>, BTreeMap<_, _>) = wants.clone().into_iter().partition(|(pool, _)| pool.is_isolation());
+    sizes.extend(apportion(&others, budget.saturating_sub(sizes.values().sum()), 1));
+    sizes
 }
 
 /// Disjoint sets of these sizes, which together fit into `open`.
