@@ -144,6 +144,7 @@ pub(crate) const fn kind(reason: &Reason) -> &'static str {
         Reason::ReclaimableCpu { .. } => "reclaimable_cpu",
         Reason::ReclaimableMemory { .. } => "reclaimable_memory",
         Reason::PoolSize { .. } => "pool_size",
+        Reason::Isolated { .. } => "isolated",
         Reason::Placed { .. } => "placed",
         Reason::Joined { .. } => "joined",
         Reason::Refused { .. } => "refused",

@@ -10,23 +10,28 @@
 
 mod advice;
 mod clusters;
+mod control;
 mod headroom;
 mod history;
+mod indicators;
 pub mod katalyst;
 pub mod koordinator;
+mod learning;
 mod need;
 mod policy;
 mod pools;
 mod region;
+mod regions;
 mod requirement;
 mod state;
 
 pub use advice::Advice;
 pub use clusters::{Clusters, Day, Like};
+pub use control::{Control, Sight, basis};
 pub use headroom::{Fragments, HeadroomSettings, PressureSettings, Utilisation, settle};
-pub use history::{HistorySettings, RegionHistory, WorkloadHistory};
+pub use history::{Checkpoint, ContainerTrack, Histories, HistorySettings, RegionHistory, WorkloadHistory};
 pub use policy::Policy;
-pub use pools::PoolDemand;
+pub use pools::{IsolationSettings, IsolationSize, IsolationState, MinReclaimed, PoolDemand, PoolSettings, reserve_by_node};
 pub use region::Region;
 pub use requirement::canonical::{CanonicalSettings, canonical};
 pub use requirement::composite::CompositeSettings;
@@ -38,8 +43,9 @@ pub use requirement::usage_margin::{UsageMarginSettings, usage_margin};
 pub use requirement::{Evidence, Indicator, Member, PolicyName, Requirement};
 pub use state::State;
 
-use gleaner_model::{Assignment, Bytes, MilliCpu, NumaId, PoolName, Reason, ReclaimRule, Snapshot, Timestamp, Topology};
+use gleaner_model::{Assignment, Bytes, MilliCpu, NumaId, PodUid, PoolName, Reason, ReclaimRule, Snapshot, Timestamp, Topology};
 use serde::{Deserialize, Serialize};
+use regions::Remembered;
 use std::collections::BTreeMap;
 
 /// All that one tick is told.
@@ -77,6 +83,12 @@ pub struct Estimate {
     /// The regions, and what each needs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub regions: BTreeMap<Region, RegionFigures>,
+    /// Shared pods that have a pool of their own, since they flood the one that they would be in; the sizes of these are among `pools`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub isolated: BTreeMap<PodUid, IsolationSize>,
+    /// CPUs of each NUMA node that are left to reclaimed pods, whatever shared pools need.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub least_reclaimed: BTreeMap<NumaId, u32>,
     /// What of it is on each NUMA node that is worth offering; the sums are the figures above, or less. Empty on a machine of one node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_node: BTreeMap<NumaId, NodeShare>,
@@ -138,6 +150,12 @@ impl Estimate {
         }
     }
 
+    /// CPU time that reclaimed pods together may use in any case.
+    #[must_use]
+    pub fn least_reclaimed_cpu(&self) -> MilliCpu {
+        self.least_reclaimed.values().copied().map(MilliCpu::from_cpus).sum()
+    }
+
     /// Memory that can be lent, or `None` where the figure is zero only because an input is missing.
     #[must_use]
     pub fn known_memory(&self) -> Option<Bytes> {
@@ -156,9 +174,19 @@ pub fn estimate(input: &Input<'_>, policy: &Policy, state: State) -> (Estimate, 
     let Input { snapshot, topology, assignment, .. } = *input;
     let seen = need::look(snapshot, &state.seen);
     let needs = need::of_pods(snapshot, policy, &seen);
-    let demand = headroom::Demand::of_pods(snapshot, assignment, &needs);
+    let stale_after = policy.stale_after.get();
+    let homes = pools::homes(snapshot, assignment);
+    let room = pools::Room::of(snapshot, topology, assignment, &policy.pools, policy.lend, homes.iter());
+    let view = pools::View { snapshot, assignment, settings: &policy.pools.isolation, needs: &needs, room: &room, stale_after };
+    let (isolated, isolation) = pools::isolate(&view, &state.isolation);
+    let State { mut histories, mut controls, mut tracks, clusters, clustered, .. } = state;
+    let (clusters, clustered) = regions::cluster(&histories, clusters, clustered, snapshot.at);
+    let remembered = Remembered { histories: &mut histories, controls: &mut controls, tracks: &mut tracks, clusters: &clusters };
+    let regions = regions::needs(input, policy, &needs, &isolated, remembered);
+    let demand = headroom::Demand::of(snapshot, &needs, &regions);
     let lent = headroom::headroom(input, policy, &demand, state.given.as_ref());
-    let (pools, histories) = pools::sizes(snapshot, topology, assignment, policy, &needs, &state.pools);
+    let frame = pools::Frame { at: snapshot.at, topology, assignment, policy, room: &room, isolated: &isolated };
+    let (pools, sizes) = pools::sizes(&frame, &pools::of_regions(&regions), &state.pools);
     let estimate = Estimate {
         at: snapshot.at,
         cpu: lent.promise.cpu,
@@ -167,10 +195,14 @@ pub fn estimate(input: &Input<'_>, policy: &Policy, state: State) -> (Estimate, 
         cpu_reason: lent.cpu_reason,
         memory_reason: lent.memory_reason,
         pools,
+        regions: regions.into_iter().map(|(region, need)| (region, need.figures())).collect(),
+        isolated,
+        least_reclaimed: room.least().clone(),
         by_node: lent.by_node,
         unknown: lent.unknown,
     };
-    (estimate, State { given: Some(lent.given), seen, pools: histories })
+    let given = Some(lent.given);
+    (estimate, State { given, seen, pools: sizes, isolation, histories, controls, tracks, clusters, clustered })
 }
 
 #[cfg(test)]

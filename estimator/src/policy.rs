@@ -1,5 +1,6 @@
 use crate::headroom::HeadroomSettings;
 use crate::history::HistorySettings;
+use crate::pools::PoolSettings;
 use crate::region::Region;
 use crate::requirement::PolicyName;
 use crate::requirement::canonical::CanonicalSettings;
@@ -36,6 +37,8 @@ pub struct Policy {
     pub shrink_after: Span,
     /// How the promise follows what is left.
     pub headroom: HeadroomSettings,
+    /// How pools are sized.
+    pub pools: PoolSettings,
     /// Which policy says what a region needs.
     pub policy: PolicyName,
     /// Another one for some regions.
@@ -71,6 +74,7 @@ impl Default for Policy {
             stale_after: Span::from_secs(10),
             shrink_after: Span::from_secs(30),
             headroom: HeadroomSettings::default(),
+            pools: PoolSettings::default(),
             policy: PolicyName::default(),
             regions: BTreeMap::new(),
             canonical: CanonicalSettings::default(),
@@ -107,6 +111,7 @@ impl Policy {
             problems.push(format!("staleAfter: {} makes every reading stale", self.stale_after));
         }
         problems.extend(self.headroom.problems());
+        problems.extend(self.pools.problems());
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -1,19 +1,20 @@
 //! Sorts pods into regions, and asks each region's policy what it needs.
 
-use crate::clusters::Clusters;
+use crate::clusters::{Clusters, Day};
 use crate::control::{Control, Sight, basis};
-use crate::history::{ContainerTrack, Histories, RegionHistory};
+use crate::history::{ContainerTrack, Histories, RegionHistory, WorkloadHistory};
 use crate::indicators::indicators;
 use crate::need::{Need, PodNeed};
 use crate::policy::Policy;
 use crate::region::Region;
-use crate::requirement::Member;
+use crate::pools::{IsolationSize, home_of};
+use crate::requirement::{Member, PolicyName};
 use crate::{Input, RegionFigures};
 use gleaner_model::{
-    Assignment, Container, ContainerKind, ContainerName, ContainerReadings, CpuSet, MilliCpu, NumaBinding, Pod, PodUid, PoolName, QosClass,
-    Reading, Timestamp,
+    ContainerName, ContainerReadings, CpuSet, MilliCpu, Pod, PodUid, PoolName, QosClass, Timestamp, WallTime,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What one region needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +32,11 @@ pub(crate) struct RegionNeed {
 }
 
 impl RegionNeed {
+    /// What is shown of it.
+    pub(crate) fn figures(&self) -> RegionFigures {
+        self.figures.unwrap_or(RegionFigures { requested: self.requested, ..RegionFigures::default() })
+    }
+
     /// What the region needs, and what is not known of that.
     pub(crate) fn need(&self) -> Need<MilliCpu> {
         let required = self.figures.and_then(|figures| figures.requirement).map(|requirement| requirement.cpu);
@@ -49,34 +55,58 @@ pub(crate) struct Remembered<'a> {
     pub(crate) clusters: &'a Clusters,
 }
 
-/// The region of each pod that is in one.
-pub(crate) fn regions(input: &Input<'_>, needs: &BTreeMap<PodUid, PodNeed>) -> BTreeMap<Region, Vec<PodUid>> {
-    let pods = input.snapshot.pods.values().filter(|pod| needs.contains_key(&pod.uid));
+/// The region of each pod that is in one; an isolated pod is one of its own, and the default pool is there without pods too. A system pod that joins pools by the
+/// beginning of their names counts in the first of them, so that it is counted once.
+fn regions(
+    input: &Input<'_>,
+    needs: &BTreeMap<PodUid, PodNeed>,
+    isolated: &BTreeMap<PodUid, IsolationSize>,
+) -> BTreeMap<Region, Vec<PodUid>> {
+    let of_class = |class| input.snapshot.pods.values().filter(move |pod| pod.class() == class && needs.contains_key(&pod.uid));
     let mut regions: BTreeMap<Region, Vec<PodUid>> = BTreeMap::from([(Region::Pool(PoolName::share()), Vec::new())]);
-    let (shared, others): (Vec<&Pod>, Vec<&Pod>) = pods.partition(|pod| pod.class() == QosClass::Shared);
-    for pod in shared {
-        regions.entry(Region::Pool(pool_of(pod, input.assignment))).or_default().push(pod.uid.clone());
+    for pod in of_class(QosClass::Shared) {
+        let pool = isolated.get(&pod.uid).map_or_else(|| home_of(pod, input.assignment), |size| size.own.clone());
+        regions.entry(Region::Pool(pool)).or_default().push(pod.uid.clone());
     }
-    for pod in others.into_iter().filter(|pod| pod.class() == QosClass::System) {
-        let region = joined(pod, &regions).unwrap_or(Region::System);
+    for pod in of_class(QosClass::System) {
+        let joined = |region: &&Region| match (region, &pod.qos.cpu.pool) {
+            (Region::Pool(name), Some(prefix)) => !name.is_isolation() && name.as_str().starts_with(prefix.as_str()),
+            _ => false,
+        };
+        let region = regions.keys().find(joined).cloned().unwrap_or(Region::System);
         regions.entry(region).or_default().push(pod.uid.clone());
     }
     regions
 }
 
-/// The first pool whose name begins as a system pod says, so that it is counted once.
-fn joined(pod: &Pod, regions: &BTreeMap<Region, Vec<PodUid>>) -> Option<Region> {
-    let prefix = pod.qos.cpu.pool.as_ref()?;
-    regions.keys().find(|region| matches!(region, Region::Pool(name) if name.as_str().starts_with(prefix.as_str()))).cloned()
+/// Workloads by the shape of their day, learned anew every hour.
+pub(crate) fn cluster(
+    histories: &Histories,
+    clusters: Clusters,
+    learned: Option<Timestamp>,
+    now: Timestamp,
+) -> (Clusters, Option<Timestamp>) {
+    const EVERY: Duration = Duration::from_secs(3600);
+    if learned.is_some_and(|learned| learned <= now && now.since(learned) < EVERY) {
+        return (clusters, learned);
+    }
+    let days: Vec<Day> = histories.workloads.iter().map(|(_, history)| day(history)).collect();
+    (Clusters::learn(&days), Some(now))
 }
 
-/// The pool of a shared pod: of one with `numa_binding` the part on the NUMA node that it was bound to, if it was; else the pool that it
-/// names. The names of pools that are not for shared pods lead to the default pool.
-pub(crate) fn pool_of(pod: &Pod, assignment: &Assignment) -> PoolName {
-    let bound = pod.qos.memory.numa_binding != NumaBinding::Unbound;
-    let on_node = assignment.members.get(&pod.uid).filter(|name| bound && name.node_bound().is_some());
-    let named = || pod.qos.cpu.pool.clone().filter(|name| !name.is_built_in());
-    on_node.cloned().or_else(named).unwrap_or_else(PoolName::share)
+fn day(history: &WorkloadHistory) -> Day {
+    let hours = history.profile().hours();
+    Day { means: hours.map(|hour| hour.map(|hour| hour.mean)), peaks: hours.map(|hour| hour.map(|hour| hour.peak)) }
+}
+
+/// What is expected of a workload of which not every hour was seen, by those that are like it.
+fn like(history: &WorkloadHistory, clusters: &Clusters, wall: Option<WallTime>) -> Option<MilliCpu> {
+    const AHEAD: Duration = Duration::from_secs(3600);
+    let day = day(history);
+    if day.means.iter().all(Option::is_some) {
+        return None;
+    }
+    Some(clusters.like(&day)?.peak(wall?, AHEAD))
 }
 
 /// What each region needs; what was seen is noted in the histories.
@@ -84,9 +114,10 @@ pub(crate) fn needs(
     input: &Input<'_>,
     policy: &Policy,
     pods: &BTreeMap<PodUid, PodNeed>,
+    isolated: &BTreeMap<PodUid, IsolationSize>,
     mut remembered: Remembered<'_>,
 ) -> BTreeMap<Region, RegionNeed> {
-    let regions = regions(input, pods);
+    let regions = regions(input, pods, isolated);
     remembered.controls.retain(|region, _| regions.contains_key(region));
     watch(input, policy, &regions, &mut remembered);
     let request = |uid: &PodUid| input.snapshot.pods.get(uid).map(Pod::cpu_request).unwrap_or_default();
@@ -167,6 +198,11 @@ fn ask(
 
 fn members<'a>(input: &Input<'a>, policy: &Policy, uids: &[PodUid], tracks: &Tracks, histories: &'a Histories, clusters: &Clusters) -> Vec<Member<'a>> {
     let snapshot = input.snapshot;
+    // Who is like whom is asked only where it can matter: it is the dearest question here.
+    let seasonal = policy.policy == PolicyName::Seasonal || policy.regions.values().any(|name| *name == PolicyName::Seasonal);
+    let young = |track: Option<&ContainerTrack>| {
+        seasonal || track.is_none_or(|track| track.age(snapshot.at) < policy.composite.warm_up.get())
+    };
     let mut members = Vec::new();
     for uid in uids {
         let (Some(pod), Some(readings)) = (snapshot.pods.get(uid), snapshot.readings.get(uid)) else { continue };
@@ -182,7 +218,7 @@ fn members<'a>(input: &Input<'a>, policy: &Policy, uids: &[PodUid], tracks: &Tra
                 load: track.and_then(ContainerTrack::loads),
                 age: track.map(|track| track.age(snapshot.at)).unwrap_or_default(),
                 history,
-                like: history.and_then(|history| like(history, clusters, snapshot.wall)),
+                like: history.filter(|_| young(track)).and_then(|history| like(history, clusters, snapshot.wall)),
             });
         }
     }

@@ -1,6 +1,12 @@
 use crate::NodeShare;
+use crate::clusters::Clusters;
+use crate::control::Control;
 use crate::headroom::Raised;
-use gleaner_model::{Bytes, ContainerName, MilliCpu, NumaId, PodUid, PoolName, Timestamp};
+use crate::history::{Checkpoint, Histories};
+use crate::pools::{IsolationState, PoolState};
+use crate::region::Region;
+use crate::regions::Tracks;
+use gleaner_model::{Bytes, ContainerName, MilliCpu, NumaId, PodUid, Timestamp, WallTime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,8 +18,25 @@ pub struct State {
     pub(crate) given: Option<Given>,
     /// Since when pods that are not reclaimed are known.
     pub(crate) seen: BTreeMap<PodUid, Seen>,
-    /// What sizes each pool needed of late.
-    pub(crate) pools: BTreeMap<PoolName, Sizes>,
+    /// How large pools were of late.
+    pub(crate) pools: PoolState,
+    /// Pods that flood their pool.
+    #[serde(default)]
+    pub(crate) isolation: IsolationState,
+    /// What regions and workloads did before.
+    #[serde(default)]
+    pub(crate) histories: Histories,
+    /// What the regions' policies keep.
+    #[serde(default)]
+    pub(crate) controls: BTreeMap<Region, Control>,
+    /// What is known of live containers.
+    #[serde(default)]
+    pub(crate) tracks: Tracks,
+    /// Workloads by the shape of their day, and when they were learned.
+    #[serde(default)]
+    pub(crate) clusters: Clusters,
+    #[serde(default)]
+    pub(crate) clustered: Option<Timestamp>,
 }
 
 impl State {
@@ -21,6 +44,19 @@ impl State {
     #[must_use]
     pub fn resume(cpu: MilliCpu, memory: Bytes, at: Timestamp) -> Self {
         Self { given: Some(Given { at, cpu, memory, ..Given::default() }), ..Self::default() }
+    }
+
+    /// With what an earlier agent remembered.
+    #[must_use]
+    pub fn remembering(mut self, checkpoint: Checkpoint, at: Timestamp, wall: Option<WallTime>) -> Self {
+        self.histories = Histories::restore(checkpoint, at, wall);
+        self
+    }
+
+    /// What a later agent should remember.
+    #[must_use]
+    pub fn checkpoint(&self, at: Timestamp, wall: Option<WallTime>) -> Checkpoint {
+        self.histories.save(at, wall)
     }
 }
 

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod isolation;
 mod lending;
 mod memory_care;
 mod numa;
@@ -12,8 +13,8 @@ use super::*;
 use crate::state::Given;
 use gleaner_model::{
     Absence, Container, ContainerKind, ContainerReadings, CpuId, CpuPressure, CpuSet, Id, KubeQos, MemoryReadings, NodeReadings,
-    NumaBinding, Permille, Pod, PodName, PodReadings, PodUid, Pool, Pressure, PressureLine, QosClass, QosSpec, Reading, ReclaimRule,
-    Requirement,
+    NumaBinding, Permille, Pod, PodName, PodReadings, Pool, Pressure, PressureLine, QosClass, QosSpec, Reading, ReclaimRule, Requirement,
+    SizeRule,
 };
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ fn settled(snapshot: &Snapshot, assignment: &Assignment) -> State {
         seen.first = at(0);
         seen.starting.values_mut().for_each(|since| *since = at(0));
     }
-    state.pools.clear();
+    state.pools = crate::pools::PoolState::default();
     state
 }
 

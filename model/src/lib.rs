@@ -7,6 +7,7 @@
 //!
 //! Entry points: [`QosSpec::parse`], [`Topology::build`], [`CpuSet`], [`Snapshot`].
 
+mod apportion;
 mod assignment;
 mod decision;
 mod error;
@@ -28,6 +29,7 @@ mod units;
 mod wall;
 mod workload;
 
+pub use apportion::apportion;
 pub use assignment::{Assignment, Pool};
 pub use decision::{Decision, Subject};
 pub use error::{TopologyError, ValueError};
@@ -44,7 +46,7 @@ pub use qos::{
     NumaPlacement, QosClass, QosConfig, QosError, QosSpec, annotation,
 };
 pub use reading::{Absence, Reading};
-pub use reason::{Reason, ReclaimRule, RequirementRule, TakeBackOutcome};
+pub use reason::{Reason, ReclaimRule, RequirementRule, SizeRule, TakeBackOutcome};
 pub use snapshot::{
     ContainerReadings, CpuPressure, MemoryReadings, NodeReadings, NumaReadings, PodReadings, Pressure, PressureLine, Snapshot, SwapReadings,
 };

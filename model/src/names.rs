@@ -116,6 +116,12 @@ impl PoolName {
         Self(format!("dedicated-{pod}").into())
     }
 
+    /// The pool that a shared pod has for itself while it floods the one that it would be in; also the beginning of the name of that on one NUMA node.
+    #[must_use]
+    pub fn isolation(pod: &PodUid) -> Self {
+        Self(format!("isolation-{pod}").into())
+    }
+
     /// The part of this pool for pods with `numa_binding` on one NUMA node: `share-NUMA0`.
     #[must_use]
     pub fn on_node(&self, node: NumaId) -> Self {
@@ -136,6 +142,7 @@ impl PoolName {
         matches!(self.as_str(), "reserve" | "interrupt" | "reclaim" | "system")
             || self.as_str().starts_with("system-")
             || self.is_dedicated()
+            || self.is_isolation()
             || self.node_bound().is_some()
     }
 
@@ -143,6 +150,12 @@ impl PoolName {
     #[must_use]
     pub fn is_dedicated(&self) -> bool {
         self.0.starts_with("dedicated-")
+    }
+
+    /// Whether the pool belongs to one shared pod that is isolated.
+    #[must_use]
+    pub fn is_isolation(&self) -> bool {
+        self.0.starts_with("isolation-")
     }
 }
 
@@ -282,6 +295,8 @@ mod tests {
         assert_eq!("web".parse::<PoolName>().unwrap().on_node(NumaId::new(1)), pool);
         assert_eq!(pool.node_bound(), Some(("web".parse().unwrap(), NumaId::new(1))));
         assert!(pool.is_built_in() && PoolName::interrupt().is_built_in());
+        let isolation = PoolName::isolation(&"p1".parse().unwrap());
+        assert!(isolation.is_built_in() && isolation.is_isolation() && isolation.on_node(NumaId::new(0)).is_isolation());
         for other in ["web", "web-NUMA", "web-NUMA01", "web-NUMA1x", "web-NUMA1024", "web-numa1", "NUMA1"] {
             let name: PoolName = other.parse().unwrap();
             assert!(name.node_bound().is_none() && !name.is_built_in(), "{other}");

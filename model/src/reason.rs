@@ -32,6 +32,25 @@ pub enum ReclaimRule {
     Fragment,
 }
 
+/// What kept a pool from the size that its pods need, or that it had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizeRule {
+    /// Nothing did.
+    #[default]
+    Need,
+    /// The pools together are larger than what is there for them: all were cut in proportion.
+    Throttled {
+        /// The size in CPUs that it would have.
+        wanted: u32,
+    },
+    /// It may grow by a bounded step only.
+    Rising {
+        /// The size in CPUs that it grows to.
+        wanted: u32,
+    },
+}
+
 /// What ruled a requirement for CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -150,6 +169,24 @@ pub enum Reason {
         demand: Option<MilliCpu>,
         /// Sum of its pods' requests.
         requested: MilliCpu,
+        /// What kept it smaller than it should be.
+        #[serde(default)]
+        rule: SizeRule,
+    },
+    /// A shared pod has a pool of its own, since it takes far more CPU than it asked for.
+    Isolated {
+        /// The pool that it would be in.
+        pool: PoolName,
+        /// The size of its own pool, in whole CPUs.
+        cpus: u32,
+        /// What it uses and waits for.
+        used: MilliCpu,
+        /// More than this is a flood.
+        tolerated: MilliCpu,
+        /// What it requests.
+        requested: MilliCpu,
+        /// What it may use at most; `None` when a container of it has no limit.
+        limit: Option<MilliCpu>,
     },
     /// A pool was given CPUs.
     Placed {
@@ -312,12 +349,17 @@ impl fmt::Display for Reason {
                 write!(f, ": capacity {capacity} - reserve {reserve} - demand {demand}, free {free}")?;
                 if differs { write!(f, ", supply {supply}") } else { Ok(()) }
             }
-            Self::PoolSize { cpus, demand: Some(demand), requested } => {
+            Self::PoolSize { cpus, demand: Some(demand), requested, rule } => {
                 let late = if demand.ceil_cpus().max(1) < *cpus { "; less must be enough for a while before it shrinks" } else { "" };
-                write!(f, "needs {}: demand {demand}, requested {requested}{late}", count(*cpus))
+                write!(f, "needs {}: demand {demand}, requested {requested}{late}{rule}", count(*cpus))
             }
-            Self::PoolSize { cpus, demand: None, requested } => {
-                write!(f, "needs {}: demand not known yet, requested {requested}", count(*cpus))
+            Self::PoolSize { cpus, demand: None, requested, rule } => {
+                write!(f, "needs {}: demand not known yet, requested {requested}{rule}", count(*cpus))
+            }
+            Self::Isolated { pool, cpus, used, tolerated, requested, limit } => {
+                let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}"));
+                write!(f, "isolated from pool {pool} on {}: uses and waits for {used}, ", count(*cpus))?;
+                write!(f, "tolerated {tolerated}, requested {requested}, {limit}")
             }
             Self::Placed { cpus, mems, moved, rule } => write!(f, "CPUs {cpus} ({moved} new), memory nodes {mems}: {rule}"),
             Self::Joined { class, pool, cpus } => write!(f, "{class} in pool {pool} on CPUs {cpus}"),
@@ -356,6 +398,16 @@ impl fmt::Display for Reason {
             Self::Lifecycle { what } => f.write_str(what),
             Self::Health { part, problem: Some(problem) } => write!(f, "{part} degraded: {problem}"),
             Self::Health { part, problem: None } => write!(f, "{part} works again"),
+        }
+    }
+}
+
+impl fmt::Display for SizeRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Need => Ok(()),
+            Self::Throttled { wanted } => write!(f, "; throttled, all pools together do not fit: it should have {wanted}"),
+            Self::Rising { wanted } => write!(f, "; rising slowly to {wanted}"),
         }
     }
 }

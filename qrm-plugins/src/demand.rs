@@ -1,8 +1,8 @@
 //! What must be placed: from pods and pool sizes to the demands that the solver works on.
 
 use crate::refusal::{Refusal, Rule};
-use gleaner_model::{MilliCpu, NumaBinding, NumaPlacement, Pod, PodName, PodUid, PoolName, QosClass, QosSpec};
-use std::collections::BTreeMap;
+use gleaner_model::{MilliCpu, NumaBinding, NumaId, NumaPlacement, Pod, PodName, PodUid, PoolName, QosClass, QosSpec};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// CPUs that one `dedicated_cores` pod needs for itself, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,8 @@ impl DedicatedDemand {
 pub struct BoundDemand {
     /// The pool of which it wants the part on its node: `reclaim` of a reclaimed pod.
     pub pool: PoolName,
+    /// The pool of its own that it has instead while it is isolated; again the part on its node.
+    pub own: Option<PoolName>,
     /// CPU that it requests; of a reclaimed pod, that it was promised.
     pub request: MilliCpu,
     /// Which NUMA nodes it may be on.
@@ -57,6 +59,12 @@ impl BoundDemand {
     pub fn reclaimed(&self) -> bool {
         self.pool == PoolName::reclaim()
     }
+
+    /// The pool that it is in on this node.
+    #[must_use]
+    pub fn pool_on(&self, node: NumaId) -> PoolName {
+        self.own.as_ref().unwrap_or(&self.pool).on_node(node)
+    }
 }
 
 /// What all pods together need.
@@ -72,7 +80,10 @@ pub struct Demands {
     pub reclaim_pods: usize,
     /// Shared and reclaimed pods that are bound to one NUMA node. The name of their pool is known when the node is.
     pub bound: BTreeMap<PodUid, BoundDemand>,
-    /// The sizes of pools that the estimator knows, those on one NUMA node among them.
+    /// Of the pools of isolated pods among these, the pool that each would be in. Such a pool never keeps a pod of another class from its CPUs.
+    pub isolated: BTreeMap<PoolName, PoolName>,
+    /// The sizes of pools that the estimator knows, those on one NUMA node among them. Of the parts of `reclaim` on each node it is what reclaimed
+    /// pods are left at least.
     pub sizes: BTreeMap<PoolName, u32>,
     /// Pools of system pods; each with the beginning of the names of the pools to join, `None`: every CPU that is not dedicated.
     pub system: BTreeMap<PoolName, Option<PoolName>>,
@@ -82,7 +93,8 @@ pub struct Demands {
     pub refused: BTreeMap<PodUid, Refusal>,
 }
 
-/// What the pods need. `pool_sizes` are the estimator's; a pool that it does not know yet wants the CPUs that its pods request.
+/// What the pods need. `pool_sizes` are the estimator's; a pool that it does not know yet wants the CPUs that its pods request. A shared pod for which there is
+/// a size of [`PoolName::isolation`] is isolated: in that pool alone.
 #[must_use]
 pub fn demands(pods: &BTreeMap<PodUid, Pod>, pool_sizes: &BTreeMap<PoolName, u32>) -> Demands {
     demands_of(pods.iter(), pool_sizes)
@@ -97,10 +109,18 @@ pub(crate) fn demands_of<'a>(pods: impl Iterator<Item = (&'a PodUid, &'a Pod)>, 
             Ok(Wish::Dedicated(demand)) => {
                 all.dedicated.insert(uid.clone(), demand);
             }
-            Ok(Wish::Bound(demand)) => {
+            Ok(Wish::Bound(mut demand)) => {
+                demand.own = all.isolation_of(pod).filter(|_| !demand.reclaimed());
                 all.bound.insert(uid.clone(), demand);
             }
             Ok(Wish::Pool(pool)) => {
+                let pool = match all.isolation_of(pod) {
+                    Some(own) => {
+                        all.isolated.insert(own.clone(), pool);
+                        own
+                    }
+                    None => pool,
+                };
                 match pod.class() {
                     QosClass::Reclaimed => all.reclaim_pods += 1,
                     QosClass::System => {
@@ -124,6 +144,34 @@ pub(crate) fn demands_of<'a>(pods: impl Iterator<Item = (&'a PodUid, &'a Pod)>, 
 }
 
 impl Demands {
+    /// The pool that a pod has for itself while it is isolated, without the part on a node.
+    fn isolation_of(&self, pod: &Pod) -> Option<PoolName> {
+        if pod.class() != QosClass::Shared || !self.sizes.keys().any(PoolName::is_isolation) {
+            return None;
+        }
+        let own = PoolName::isolation(&pod.uid);
+        let bound = pod.qos.memory.numa_binding != NumaBinding::Unbound;
+        let on_node = |name: &PoolName| name.node_bound().is_some_and(|(of, _)| of == own);
+        let isolated = if bound { self.sizes.keys().any(on_node) } else { self.sizes.contains_key(&own) };
+        isolated.then_some(own)
+    }
+
+    /// How many shared pools there would be for unbound pods if nobody were isolated.
+    pub(crate) fn share_pools(&self) -> u32 {
+        let homes: BTreeSet<&PoolName> = self.share.keys().map(|pool| self.home_of(pool)).collect();
+        u32::try_from(homes.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The pool that the pod of an isolated one would be in; any other pool itself.
+    pub(crate) fn home_of<'a>(&'a self, pool: &'a PoolName) -> &'a PoolName {
+        self.isolated.get(pool).unwrap_or(pool)
+    }
+
+    /// CPUs of a NUMA node that reclaimed pods are left, whatever shared pools want.
+    pub(crate) fn least_reclaimed(&self, node: NumaId) -> u32 {
+        self.sizes.get(&PoolName::reclaim().on_node(node)).copied().unwrap_or(0)
+    }
+
     /// The CPUs that a shared pool wants whose pods request this much.
     pub(crate) fn size_of(&self, pool: &PoolName, request: MilliCpu) -> u32 {
         self.sizes.get(pool).copied().unwrap_or(request.ceil_cpus()).max(1)
@@ -182,7 +230,7 @@ fn in_pool(qos: &QosSpec, pool: PoolName, request: MilliCpu, name: &PodName) -> 
         NumaPlacement::Ids(ids) if ids.len() != 1 => {
             Err(Refusal::by(Rule::NumaIds, format!("asks for NUMA nodes {ids}, but a {class} pod with numa_binding is on one")))
         }
-        _ => Ok(Wish::Bound(BoundDemand { pool, request, placement, numa_share: qos.cpu.numa_share, name: name.clone() })),
+        _ => Ok(Wish::Bound(BoundDemand { pool, own: None, request, placement, numa_share: qos.cpu.numa_share, name: name.clone() })),
     }
 }
 
@@ -238,7 +286,7 @@ mod tests {
 
     #[test]
     fn names_of_gleaners_own_pools_are_refused() {
-        for name in ["reserve", "interrupt", "reclaim", "system", "system-x", "dedicated-x", "share-NUMA0"] {
+        for name in ["reserve", "interrupt", "reclaim", "system", "system-x", "dedicated-x", "isolation-x", "share-NUMA0"] {
             let all = demands(&by_uid([with_pool(pod("a", QosClass::Shared, 1000), name)]), &BTreeMap::new());
             assert!(all.refused.len() == 1 && all.share.is_empty(), "{name}: {all:?}");
         }

@@ -53,7 +53,7 @@ pub use merge::{
 };
 pub use node::Node;
 pub use oom::{OomPriority, oom_priority, oom_scores};
-pub use place::{HintPreference, PlacePolicy, Placement, ReserveRule, place, reserved};
+pub use place::{HintPreference, PlacePolicy, Placement, ReclaimMode, ReserveRule, place, reserved};
 pub use plugin::{
     Allocatable, Allocation, Allocations, Amount, ContainerAllocation, ContainerType, Context, Decisions, OciProperty, Parsed,
     PluginOptions, PodIdentity, Request, ResourcePlugin, Told,

@@ -30,7 +30,7 @@ pub(crate) use company::{Company, closed, kept_alone};
 pub(crate) use context::Context;
 use dedicated::Dedicated;
 use gleaner_model::{Assignment, CpuSet, Pod, PodUid, PoolName, Reason, Subject, Topology};
-pub use policy::{HintPreference, PlacePolicy, ReserveRule};
+pub use policy::{HintPreference, PlacePolicy, ReclaimMode, ReserveRule};
 pub(crate) use rehearsal::{BoundRehearsal, DedicatedRehearsal, Others};
 use share::Given;
 use std::borrow::Cow;
@@ -146,11 +146,12 @@ fn solve<'a>(context: &'a Context<'a>) -> Solution<'a> {
     let mut bound = Admission::of_all(context, &dedicated, &open).bound;
     let reclaim = reclaim::settle(context, &open, &dedicated, &mut bound);
     let areas = areas::areas(context, &open.difference(&reclaim.seeds), &bound, &held);
-    let mut pools = BTreeMap::new();
+    let (mut pools, mut wants) = (BTreeMap::new(), BTreeMap::new());
     for area in areas {
         pools.extend(share::divide(context, &area, &held, reclaim.takes_rest));
+        wants.extend(area.wants);
     }
-    pools.extend(reclaim.pools(context, &open, &pools));
+    pools.extend(reclaim.pools(context, &open, &pools, &wants));
     pools.insert(PoolName::reserve(), (context.reserve.clone(), "kept for the system".to_owned()));
     let system = system(context, &pools, &open.union(&context.reserve));
     pools.extend(system);

@@ -1,6 +1,6 @@
 //! The figure and the rule of decisions that are made anew each tick, so that only news is kept.
 
-use gleaner_model::{Reason, ReclaimRule};
+use gleaner_model::{Reason, ReclaimRule, SizeRule};
 
 pub(super) fn cpu(reason: &Reason) -> Option<(u64, String)> {
     match reason {
@@ -18,7 +18,11 @@ pub(super) fn memory(reason: &Reason) -> Option<(u64, String)> {
 
 pub(super) fn pool(reason: &Reason) -> Option<(u64, String)> {
     match reason {
-        Reason::PoolSize { cpus, .. } => Some((u64::from(*cpus), String::new())),
+        Reason::PoolSize { cpus, rule, .. } => {
+            let throttled = matches!(rule, SizeRule::Throttled { .. });
+            Some((u64::from(*cpus), if throttled { "throttled".to_owned() } else { String::new() }))
+        }
+        Reason::Isolated { cpus, .. } => Some((u64::from(*cpus), String::new())),
         _ => None,
     }
 }

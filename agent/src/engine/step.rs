@@ -91,7 +91,18 @@ impl Engine {
             self.recorder.record_figure(now, Subject::Pool(pool.clone()), demand.reason.clone(), figures::pool, 0);
         }
         self.tell_estimators(&estimate, snapshot);
-        self.estimate = Some(estimate);
+        let before = self.estimate.replace(estimate);
+        self.record_isolation(before.as_ref(), snapshot);
+    }
+
+    /// Tells pods that they are isolated now, or with another size.
+    fn record_isolation(&mut self, before: Option<&Estimate>, snapshot: &Snapshot) {
+        let isolated = self.estimate.iter().flat_map(|e| &e.isolated);
+        let news = isolated.filter(|(uid, size)| before.and_then(|e| e.isolated.get(*uid)).is_none_or(|had| had.cpus != size.cpus));
+        let named = news.filter_map(|(uid, size)| Some((snapshot.pods.get(uid)?.name.clone(), size.reason.clone())));
+        for (name, reason) in named.collect::<Vec<_>>() {
+            self.recorder.record(snapshot.at, Subject::Pod(name), reason);
+        }
     }
 
     fn tell_estimators(&self, estimate: &Estimate, snapshot: &Snapshot) {
@@ -185,7 +196,10 @@ impl Engine {
     }
 
     pub(super) fn pool_sizes(&self) -> BTreeMap<PoolName, u32> {
-        self.estimate.iter().flat_map(|e| &e.pools).map(|(name, pool)| (name.clone(), pool.cpus)).collect()
+        let Some(estimate) = &self.estimate else { return BTreeMap::new() };
+        let pools = estimate.pools.iter().map(|(name, pool)| (name.clone(), pool.cpus));
+        let least = estimate.least_reclaimed.iter().map(|(node, cpus)| (PoolName::reclaim().on_node(*node), *cpus));
+        pools.chain(least).collect()
     }
 
     fn admit(&mut self, pod: &Pod, now: Timestamp) {
@@ -270,7 +284,11 @@ impl Engine {
 
     fn supply(&self) -> Supply {
         let lent = self.estimate.as_ref();
-        Supply { cpu: lent.map(|e| e.cpu).unwrap_or_default(), memory: lent.map(|e| e.memory).unwrap_or_default(), ..Supply::default() }
+        Supply {
+            cpu: lent.map(|e| e.cpu.max(e.least_reclaimed_cpu())).unwrap_or_default(),
+            memory: lent.map(|e| e.memory).unwrap_or_default(),
+            ..Supply::default()
+        }
     }
 
     pub(super) fn record_outcomes(&mut self, outcomes: Vec<Outcome>, now: Timestamp) {

@@ -76,7 +76,11 @@ fn pods(state: &NodeState) -> String {
 fn pod(pod: &PodState) -> Vec<String> {
     // Evictions and refusals are long; the page has the beginning and `gleaner explain` the whole.
     let note = pod.phase.why().map(str::to_owned).or_else(|| pod.trouble.clone());
-    let pool = pod.pool.as_ref().map(|pool| if pool.is_dedicated() { "dedicated".to_owned() } else { pool.to_string() });
+    let pool = pod.pool.as_ref().map(|pool| match (pool.is_dedicated(), pool.is_isolation()) {
+        (true, _) => "dedicated".to_owned(),
+        (_, true) => "isolated".to_owned(),
+        _ => pool.to_string(),
+    });
     vec![
         pod.name.clone(),
         pod.class.as_str().trim_end_matches("_cores").to_owned(),
@@ -115,9 +119,9 @@ fn pools(state: &NodeState) -> String {
     if rows.is_empty() { String::new() } else { table(&["POOL", "CPUS", "MEMS", "PODS", "USAGE", "WHY"], &rows) }
 }
 
-/// A pool's name; that of a dedicated pod's pool is told by its pod, since nobody knows uids.
+/// A pool's name; that of a pool which one pod has for itself is told by its pod, since nobody knows uids.
 fn name_of(state: &NodeState, pool: &gleaner_model::PoolName) -> String {
-    let owner = state.pods.iter().find(|p| p.pool.as_ref() == Some(pool)).filter(|_| pool.is_dedicated());
+    let owner = state.pods.iter().find(|p| p.pool.as_ref() == Some(pool)).filter(|_| pool.is_dedicated() || pool.is_isolation());
     owner.map_or_else(|| pool.to_string(), |pod| format!("of {}", pod.name))
 }
 

@@ -110,7 +110,7 @@ fn a_pool_without_pods_is_dropped_at_once() {
     let (_, state) = estimate(&with, &machine(), &Assignment::default(), &policy(), &State::default());
     let (after, state) = estimate(&snapshot(NOW + 1, 0, &[]), &machine(), &Assignment::default(), &policy(), &state);
     assert_eq!(sizes(&after), [("share", 0, Some(0), 0)]);
-    assert!(!state.pools.contains_key(&pool("web")) && state.seen.is_empty(), "{state:?}");
+    assert!(!state.pools.sizes.contains_key(&pool("web")) && state.seen.is_empty(), "{state:?}");
 }
 
 #[test]

@@ -85,6 +85,14 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     })
 }
 
+/// The size that a pool would have if all fitted.
+fn wanted(pool: &PoolDemand) -> u32 {
+    match pool.reason {
+        Reason::PoolSize { rule: SizeRule::Throttled { wanted }, .. } => wanted,
+        _ => pool.cpus,
+    }
+}
+
 proptest! {
     #[test]
     fn no_more_is_given_than_every_bound_allows(
@@ -147,7 +155,7 @@ proptest! {
         prop_assert!(busy.cpu <= calm.cpu, "{}\n{}", calm.cpu_reason, busy.cpu_reason);
         prop_assert!(busy.memory <= calm.memory, "{}\n{}", calm.memory_reason, busy.memory_reason);
         for (name, pool) in &calm.pools {
-            prop_assert!(busy.pools[name].cpus >= pool.cpus, "{name}: {}\n{}", pool.reason, busy.pools[name].reason);
+            prop_assert!(wanted(&busy.pools[name]) >= wanted(pool), "{name}: {}\n{}", pool.reason, busy.pools[name].reason);
         }
     }
 
@@ -158,8 +166,12 @@ proptest! {
         let (estimate, _) = estimate(&s, &machine(), &assignment, &policy(), &state);
         for (name, pool) in &estimate.pools {
             prop_assert!(pool.cpus <= 8 && (pool.cpus >= 1 || *name == PoolName::share()), "{name}: {}", pool.reason);
-            prop_assert!(pool.demand.is_none_or(|d| d.ceil_cpus().min(8) <= pool.cpus), "{name}: {}", pool.reason);
+            prop_assert!(pool.demand.is_none_or(|d| d.ceil_cpus().min(8) <= wanted(pool)), "{name}: {}", pool.reason);
             prop_assert!(!name.is_dedicated() && *name != PoolName::reclaim());
         }
+        let sum: u32 = estimate.pools.values().map(|pool| pool.cpus).sum();
+        let dedicated = assignment.pools.iter().filter(|(name, _)| name.is_dedicated()).map(|(_, pool)| pool.cpus.count()).sum::<u32>();
+        let pools = u32::try_from(estimate.pools.len()).unwrap();
+        prop_assert!(sum <= 8u32.saturating_sub(dedicated).max(pools), "{sum} CPUs beside {dedicated} of dedicated pods: {:?}", estimate.pools);
     }
 }

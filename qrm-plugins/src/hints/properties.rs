@@ -62,7 +62,7 @@ fn policies() -> impl Strategy<Value = PlacePolicy> {
         |(reserve, interrupt, overlap_share, overlap_dedicated, min_share_cpus, cpu_take)| PlacePolicy {
             reserve,
             interrupt: (0..16).filter(|b| interrupt >> b & 7 == 7).map(CpuId::new).collect(),
-            overlap_share,
+            mode: overlap_share.into(),
             overlap_dedicated,
             min_share_cpus,
             cpu_take,

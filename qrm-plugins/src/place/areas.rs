@@ -43,7 +43,7 @@ pub(super) fn areas(context: &Context<'_>, open: &CpuSet, bound: &Bound<'_>, hel
 
 /// CPUs that the unbound shared pools should have: their requests, at least one each.
 fn unbound_need(context: &Context<'_>) -> u32 {
-    let pools = u32::try_from(context.demands.share.len()).unwrap_or(u32::MAX);
+    let pools = context.demands.share_pools();
     if pools == 0 { 0 } else { context.demands.share_request.ceil_cpus().max(pools) }
 }
 

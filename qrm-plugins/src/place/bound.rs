@@ -112,7 +112,7 @@ impl<'a> Admission<'a> {
     }
 
     fn add(&mut self, uid: &PodUid, demand: &'a BoundDemand, node: NumaId, runs: bool) {
-        let pool = demand.pool.on_node(node);
+        let pool = demand.pool_on(node);
         self.free.entry(node).and_modify(|free| *free = free.minus(demand.request));
         self.bound.nodes.insert(uid.clone(), node);
         self.bound.members.insert(uid.clone(), pool.clone());

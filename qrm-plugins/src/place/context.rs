@@ -2,7 +2,7 @@
 
 use super::bound::{Shares, chosen};
 use super::company::Company;
-use super::{PlacePolicy, is_reclaim, reserve};
+use super::{PlacePolicy, ReclaimMode, is_reclaim, reserve};
 use crate::demand::Demands;
 use crate::layout::Layout;
 use gleaner_model::{Assignment, CpuSet, MilliCpu, NumaId, Pod, PodUid, PoolName};
@@ -67,10 +67,10 @@ impl<'a> Context<'a> {
 
     /// CPUs that dedicated pods must leave to the others that live.
     fn floor(&self) -> u32 {
-        let pools = u32::try_from(self.demands.share.len() + self.floors.len()).unwrap_or(u32::MAX);
+        let pools = self.demands.share_pools().saturating_add(u32::try_from(self.floors.len()).unwrap_or(u32::MAX));
         let bound = self.demands.bound.iter().filter(|(_, demand)| demand.reclaimed());
         let reclaimed = self.demands.reclaim_pods > 0 || bound.map(|(uid, _)| uid).any(|uid| self.current.members.contains_key(uid));
-        let reclaim = reclaimed && (!self.policy.overlap_share || pools == 0);
+        let reclaim = reclaimed && (self.policy.mode == ReclaimMode::Cpuset || pools == 0);
         let others = pools.saturating_mul(self.policy.min_share_cpus.max(1)).saturating_add(u32::from(reclaim));
         let system = !self.demands.system.is_empty() && self.reserve.is_empty();
         others.max(u32::from(system))
@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
     pub(super) fn running_share(&self) -> Unbound {
         let runs = |(uid, pool): &(&PodUid, &PoolName)| self.demands.share.contains_key(*pool) && self.current.members.contains_key(*uid);
         let members: Vec<_> = self.demands.members.iter().filter(runs).collect();
-        let pools: BTreeSet<&PoolName> = members.iter().map(|(_, pool)| *pool).collect();
+        let pools: BTreeSet<&PoolName> = members.iter().map(|(_, pool)| self.demands.home_of(pool)).collect();
         let request = members.iter().filter_map(|(uid, _)| self.pods.get(*uid)).map(Pod::cpu_request).sum();
         Unbound::new(self.policy, request, pools.len())
     }

@@ -31,7 +31,7 @@ pub(super) fn hold(demands: &mut Demands, current: &Assignment, pod: &Pod) -> bo
     let Some((pool, has)) = current.pool_of(uid) else { return false };
     let same = match kind(pool) {
         Kind::Dedicated => demands.dedicated.contains_key(uid),
-        Kind::Bound(base) => demands.bound.get(uid).is_some_and(|demand| demand.pool == base),
+        Kind::Bound(base) => demands.bound.get(uid).is_some_and(|demand| *demand.own.as_ref().unwrap_or(&demand.pool) == base),
         // A bound reclaimed pod is there when its node has no reclaim CPU.
         Kind::Reclaim => demands.members.get(uid) == Some(pool) || demands.bound.get(uid).is_some_and(BoundDemand::reclaimed),
         Kind::System | Kind::Share => demands.members.get(uid) == Some(pool),
@@ -46,7 +46,9 @@ pub(super) fn hold(demands: &mut Demands, current: &Assignment, pod: &Pod) -> bo
         }
         Kind::Bound(base) => {
             let request = if base == PoolName::reclaim() { pod.reclaimed_cpu() } else { pod.cpu_request() };
-            let demand = BoundDemand { pool: base, request, placement: NumaPlacement::Any, numa_share: true, name: pod.name.clone() };
+            let own = Some(base.clone()).filter(PoolName::is_isolation);
+            let pool = if own.is_some() { home(pod) } else { base };
+            let demand = BoundDemand { pool, own, request, placement: NumaPlacement::Any, numa_share: true, name: pod.name.clone() };
             demands.bound.insert(uid.clone(), demand);
         }
         kind => {
@@ -65,12 +67,20 @@ fn join(demands: &mut Demands, kind: &Kind, pool: &PoolName, pod: &Pod) {
             demands.system.insert(pool.clone(), prefix);
         }
         Kind::Share | Kind::Dedicated | Kind::Bound(_) => {
+            if pool.is_isolation() {
+                demands.isolated.insert(pool.clone(), home(pod));
+            }
             let request = pod.cpu_request();
             demands.share_request = demands.share_request.plus(request);
             let size = demands.size_of(pool, request);
             demands.share.entry(pool.clone()).or_insert(size);
         }
     }
+}
+
+/// The pool that a pod which is isolated would be in.
+fn home(pod: &Pod) -> PoolName {
+    pod.qos.cpu.pool.clone().filter(|name| !name.is_built_in()).unwrap_or_else(PoolName::share)
 }
 
 /// Takes back what the pod asks for.

@@ -1,8 +1,11 @@
 use super::reserve::kept;
 use crate::layout::Layout;
 use crate::take::TakePolicy;
-use gleaner_model::{CpuSet, Permille, Topology};
-use serde::{Deserialize, Serialize};
+use gleaner_model::{CpuSet, Id, NumaId, Permille, Topology};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// Which CPUs are kept for the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +15,62 @@ pub enum ReserveRule {
     Count(u32),
     /// These very CPUs.
     Cpus(CpuSet),
+    /// This many, on every NUMA node a part by its CPUs: of each the lowest, by whole cores.
+    Spread(u32),
+    /// So many on each of these NUMA nodes, likewise.
+    ByNode(BTreeMap<NumaId, u32>),
+}
+
+/// Which CPUs of shared pools reclaimed pods run on too. In a configuration it is the value of `overlapShare`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReclaimMode {
+    /// On none: they have CPUs of their own. As text `false`.
+    #[default]
+    Cpuset,
+    /// On those that the pools do not need now; what they need they have for themselves. As text `unneeded`.
+    Overlap,
+    /// On all: only the idle class and quotas protect shared pods. As text `true`.
+    Quota,
+}
+
+const UNNEEDED: &str = "unneeded";
+
+impl From<bool> for ReclaimMode {
+    fn from(overlap: bool) -> Self {
+        if overlap { Self::Quota } else { Self::Cpuset }
+    }
+}
+
+impl Serialize for ReclaimMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Cpuset => serializer.serialize_bool(false),
+            Self::Overlap => serializer.serialize_str(UNNEEDED),
+            Self::Quota => serializer.serialize_bool(true),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ReclaimMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl Visitor<'_> for Words {
+            type Value = ReclaimMode;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "false, true or {UNNEEDED}")
+            }
+
+            fn visit_bool<E: Error>(self, overlap: bool) -> Result<ReclaimMode, E> {
+                Ok(overlap.into())
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ReclaimMode, E> {
+                if text == UNNEEDED { Ok(ReclaimMode::Overlap) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+            }
+        }
+        deserializer.deserialize_any(Words)
+    }
 }
 
 /// Which of the NUMA nodes that fit a shared pod with `numa_binding` is preferred.
@@ -39,8 +98,9 @@ pub struct PlacePolicy {
     pub reserve: ReserveRule,
     /// CPUs that interrupts have for themselves: no pod gets any, of whatever class.
     pub interrupt: CpuSet,
-    /// Whether reclaimed pods run on the CPUs of shared pools too; then only the idle class and quotas protect shared pods.
-    pub overlap_share: bool,
+    /// Which CPUs of shared pools reclaimed pods run on too.
+    #[serde(rename = "overlapShare")]
+    pub mode: ReclaimMode,
     /// Whether reclaimed pods run on the CPUs of dedicated pods too, but for pods with `numa_exclusive` or without `numa_share`.
     pub overlap_dedicated: bool,
     /// CPUs that each shared pool with pods keeps at least when a dedicated pod asks for CPUs.
@@ -56,7 +116,7 @@ impl Default for PlacePolicy {
         Self {
             reserve: ReserveRule::Count(0),
             interrupt: CpuSet::new(),
-            overlap_share: false,
+            mode: ReclaimMode::default(),
             overlap_dedicated: false,
             min_share_cpus: 1,
             hint_preference: HintPreference::default(),
@@ -85,6 +145,14 @@ impl PlacePolicy {
                 problems.push(format!("interrupt: CPUs {both} are in reserve too; a CPU is kept for one of them"));
             }
         }
+        if let ReserveRule::ByNode(counts) = &self.reserve {
+            for (node, count) in counts {
+                let has = layout.nodes.get(node).map_or(0, |cpus| cpus.difference(&self.interrupt).count());
+                if *count > has {
+                    problems.push(format!("reserve: {count} CPUs are reserved on NUMA node {}, which has {has}", node.index()));
+                }
+            }
+        }
         self.validate_rest(&layout, &mut problems);
         problems
     }
@@ -94,8 +162,8 @@ impl PlacePolicy {
         let online = layout.online.count();
         let kept = kept(layout, self);
         let reserved = match &self.reserve {
-            ReserveRule::Count(count) => *count,
-            ReserveRule::Cpus(_) => kept.reserve.count(),
+            ReserveRule::Count(count) | ReserveRule::Spread(count) => *count,
+            ReserveRule::Cpus(_) | ReserveRule::ByNode(_) => kept.reserve.count(),
         };
         let interrupt = kept.interrupt.count();
         let also = if interrupt == 0 { String::new() } else { format!(" and {interrupt} kept for interrupts") };

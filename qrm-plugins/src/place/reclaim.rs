@@ -1,10 +1,10 @@
 //! CPUs of reclaimed pods: what the others leave, cut by NUMA node for those that are bound to one.
 
-use super::bound::{Bound, Free, allowed, free, in_order};
+use super::bound::{Bound, Free, Shares, allowed, free, in_order};
 use super::company::{Company, closed};
 use super::dedicated::Dedicated;
 use super::share::Given;
-use super::{Context, is_reclaim};
+use super::{Context, ReclaimMode, is_reclaim};
 use crate::demand::BoundDemand;
 use crate::refusal::{Refusal, Rule};
 use crate::take::give_back;
@@ -36,7 +36,10 @@ pub(super) fn settle<'a>(context: &'a Context<'a>, open: &CpuSet, dedicated: &De
     if unbound && room.seeds_needed {
         room.seed_for_all();
     }
-    let takes_rest = !context.policy.overlap_share && (unbound || !room.nodes.is_empty());
+    let takes_rest = context.policy.mode == ReclaimMode::Cpuset && (unbound || !room.nodes.is_empty());
+    if takes_rest && room.seeds_needed {
+        room.seed_least(&bound.shares);
+    }
     let reclaimed = context.demands.bound.iter().filter(|(_, demand)| demand.reclaimed()).map(|(uid, _)| uid);
     let members = context.demands.members.iter().filter(|(_, pool)| is_reclaim(pool)).map(|(uid, _)| uid);
     let running = reclaimed.chain(members).any(|uid| runs(context, uid));
@@ -83,7 +86,7 @@ impl<'a> Room<'a> {
             match room.choose(demand, chosen.as_ref(), unbound) {
                 Ok(node) => {
                     bound.nodes.insert(uid.clone(), node);
-                    bound.members.insert(uid.clone(), demand.pool.on_node(node));
+                    bound.members.insert(uid.clone(), demand.pool_on(node));
                 }
                 Err(_) if runs => {
                     fallback = true;
@@ -108,7 +111,7 @@ impl<'a> Room<'a> {
             context,
             open: open.clone(),
             lent,
-            seeds_needed: pools && !context.policy.overlap_share,
+            seeds_needed: pools && context.policy.mode == ReclaimMode::Cpuset,
             left: open.clone(),
             shares: bound.shares.keys().copied().collect(),
             seeds: CpuSet::new(),
@@ -197,6 +200,19 @@ impl<'a> Room<'a> {
         }
     }
 
+    /// The least that reclaimed pods are left on each node, as far as every shared pool there keeps a CPU.
+    fn seed_least(&mut self, shares: &BTreeMap<NumaId, Shares>) {
+        let layout = self.context.layout;
+        let unbound = self.context.demands.share.len();
+        for (node, cpus) in &layout.nodes {
+            let least = self.context.demands.least_reclaimed(*node);
+            let own = shares.get(node).map(|shares| shares.requests.len());
+            let place = if own.is_some() { cpus.clone() } else { layout.online.difference(&layout.cpus_of(&self.shares)) };
+            let kept = u32::try_from(own.unwrap_or(unbound)).unwrap_or(u32::MAX);
+            while self.seeds.intersection(cpus).count() < least && self.left.intersection(&place).count() > kept && self.seed(cpus) {}
+        }
+    }
+
     /// Takes one of these CPUs from the shared pools: one that is reclaimed already, else one that nobody has, else one that tears no core.
     fn seed(&mut self, place: &CpuSet) -> bool {
         let spare = self.spare(place);
@@ -239,13 +255,50 @@ fn no_cpu(node: NumaId) -> Refusal {
 }
 
 impl Reclaim {
-    /// The pools of reclaimed pods: of each node with bound ones its reclaim CPUs, for the others those of the other nodes.
-    pub(super) fn pools(&self, context: &Context<'_>, open: &CpuSet, shares: &BTreeMap<PoolName, Given>) -> Vec<(PoolName, Given)> {
+    /// The CPUs of shared pools that reclaimed pods run on too where that is for what the pools do not need: of each pool those beyond what it wants; and
+    /// no fewer than one, or the least that is configured, on each node with bound reclaimed pods and for the unbound ones. It depends on the pools alone, so that it
+    /// moves only when these do.
+    fn unneeded(
+        &self,
+        context: &Context<'_>,
+        open: &CpuSet,
+        shares: &BTreeMap<PoolName, Given>,
+        wants: &BTreeMap<PoolName, u32>,
+    ) -> CpuSet {
+        let layout = context.layout;
         let shared = shares.values().fold(CpuSet::new(), |all, (cpus, _)| all.union(cpus));
-        let (own, mut rule) = if context.policy.overlap_share && !shared.is_empty() {
-            (open.clone(), "the CPUs of all shared pools".to_owned())
-        } else {
-            (open.difference(&shared), "what the others leave".to_owned())
+        let mut theirs = open.difference(&shared);
+        for (pool, (cpus, _)) in shares {
+            let spare = cpus.count().saturating_sub(wants.get(pool).copied().unwrap_or_default());
+            theirs = theirs.union(&give_back(layout, cpus, spare));
+        }
+        let mut leave = |place: &CpuSet, least: u32| {
+            let lacks = least.saturating_sub(theirs.intersection(place).count());
+            theirs = theirs.union(&give_back(layout, &open.intersection(place).difference(&theirs), lacks));
+        };
+        for (node, cpus) in &layout.nodes {
+            leave(cpus, context.demands.least_reclaimed(*node).max(u32::from(self.nodes.contains(*node))));
+        }
+        leave(&open.difference(&layout.cpus_of(&self.nodes)), u32::from(self.unbound));
+        theirs
+    }
+
+    /// The pools of reclaimed pods: of each node with bound ones its reclaim CPUs, for the others those of the other nodes. `wants` is what the shared pools
+    /// want.
+    pub(super) fn pools(
+        &self,
+        context: &Context<'_>,
+        open: &CpuSet,
+        shares: &BTreeMap<PoolName, Given>,
+        wants: &BTreeMap<PoolName, u32>,
+    ) -> Vec<(PoolName, Given)> {
+        let shared = shares.values().fold(CpuSet::new(), |all, (cpus, _)| all.union(cpus));
+        let (own, mut rule) = match context.policy.mode {
+            ReclaimMode::Quota if !shared.is_empty() => (open.clone(), "the CPUs of all shared pools".to_owned()),
+            ReclaimMode::Overlap if !shared.is_empty() => {
+                (self.unneeded(context, open, shares, wants), "the CPUs that shared pools do not need now".to_owned())
+            }
+            _ => (open.difference(&shared), "what the others leave".to_owned()),
         };
         if !self.lent.is_empty() {
             rule.push_str(", and the CPUs of dedicated pods");

@@ -2,7 +2,8 @@
 
 use super::policy::{PlacePolicy, ReserveRule};
 use crate::layout::Layout;
-use gleaner_model::{CpuSet, Id};
+use gleaner_model::{CpuSet, Id, NumaId, apportion};
+use std::collections::BTreeMap;
 
 /// The online CPUs that are kept from pods.
 pub(super) struct Kept {
@@ -19,8 +20,19 @@ pub(super) fn kept(layout: &Layout<'_>, policy: &PlacePolicy) -> Kept {
     let reserve = match &policy.reserve {
         ReserveRule::Cpus(cpus) => cpus.intersection(&others),
         ReserveRule::Count(count) => lowest(layout, &others, *count),
+        ReserveRule::Spread(count) => {
+            let there: BTreeMap<NumaId, u32> =
+                layout.nodes.iter().map(|(node, cpus)| (*node, cpus.intersection(&others).count())).collect();
+            by_node(layout, &others, &apportion(&there, (*count).min(there.values().sum()), 0))
+        }
+        ReserveRule::ByNode(counts) => by_node(layout, &others, counts),
     };
     Kept { reserve, interrupt }
+}
+
+fn by_node(layout: &Layout<'_>, cpus: &CpuSet, counts: &BTreeMap<NumaId, u32>) -> CpuSet {
+    let nodes = counts.iter().filter_map(|(node, count)| Some((layout.nodes.get(node)?, *count)));
+    nodes.fold(CpuSet::new(), |all, (node, count)| all.union(&lowest(layout, &node.intersection(cpus), count)))
 }
 
 fn lowest(layout: &Layout<'_>, cpus: &CpuSet, count: u32) -> CpuSet {

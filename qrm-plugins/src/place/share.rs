@@ -2,8 +2,8 @@
 
 use super::Context;
 use crate::take::{Wanted, give_back, grow};
-use gleaner_model::{CpuId, CpuSet, PoolName};
-use std::cmp::{Ordering, Reverse};
+use gleaner_model::{CpuId, CpuSet, PoolName, apportion};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A pool's CPUs and the rule that gave them.
@@ -40,7 +40,11 @@ pub(super) fn divide(context: &Context<'_>, area: &Area, held: &CpuSet, leave_re
         let rule = format!("{of}{budget} CPUs are left for {pools} shared pools: they have them together");
         return wants.keys().map(|pool| (pool.clone(), (cpus.clone(), rule.clone()))).collect();
     }
-    let sizes = if leave_rest && total <= u64::from(budget) { wants.clone() } else { apportion(wants, budget) };
+    let sizes = match (total <= u64::from(budget), leave_rest) {
+        (true, true) => wants.clone(),
+        (true, false) => with_rest(wants, budget),
+        (false, _) => apportion(wants, budget, 1),
+    };
     let rule = |wants: u32, given: u32| match given.cmp(&wants) {
         Ordering::Equal => format!("{of}wants {wants} CPUs"),
         Ordering::Less => format!("{of}wants {wants} CPUs; shared pools want {total}, {budget} are left: cut in proportion"),
@@ -52,31 +56,17 @@ pub(super) fn divide(context: &Context<'_>, area: &Area, held: &CpuSet, leave_re
     });
     let given = parts(context, cpus, held, &wanted.collect());
     let given = given.into_iter().map(|(pool, cpus)| {
-        let rule = rule(wants.get(&pool).copied().unwrap_or_default(), cpus.count());
+        let alone = if pool.is_isolation() { "of one pod that floods its pool: " } else { "" };
+        let rule = alone.to_owned() + &rule(wants.get(&pool).copied().unwrap_or_default(), cpus.count());
         (pool, (cpus, rule))
     });
     given.collect()
 }
 
-/// `total` in proportion to the weights, at least 1 each, by largest remainder; ties go by name. `total` is at least the number of pools.
-fn apportion(weights: &BTreeMap<PoolName, u32>, total: u32) -> BTreeMap<PoolName, u32> {
-    let sum: u64 = weights.values().map(|w| u64::from(*w)).sum();
-    let exact = |weight: u32| u64::from(weight) * u64::from(total);
-    let floor = |weight: u32| u32::try_from(exact(weight).checked_div(sum).unwrap_or(0)).unwrap_or(u32::MAX).max(1);
-    let mut sizes: BTreeMap<PoolName, u32> = weights.iter().map(|(pool, weight)| (pool.clone(), floor(*weight))).collect();
-    let mut by_remainder: Vec<(&PoolName, &u32)> = weights.iter().collect();
-    by_remainder.sort_by_key(|(pool, weight)| (Reverse(exact(**weight).checked_rem(sum)), *pool));
-    let given = |sizes: &BTreeMap<PoolName, u32>| sizes.values().map(|s| u64::from(*s)).sum::<u64>();
-    for (pool, _) in by_remainder {
-        if given(&sizes) < u64::from(total) {
-            sizes.entry(pool.clone()).and_modify(|size| *size += 1);
-        }
-    }
-    // The least of 1 may have brought the sum above the total; the largest pools pay, of equals the last by name.
-    while given(&sizes) > u64::from(total) {
-        let Some((_, largest)) = sizes.iter_mut().max_by_key(|(_, size)| **size) else { break };
-        *largest = largest.saturating_sub(1);
-    }
+/// What the pools want, and the rest in proportion. Who is isolated has no more than it wants: else there were no point in it.
+fn with_rest(wants: &BTreeMap<PoolName, u32>, budget: u32) -> BTreeMap<PoolName, u32> {
+    let (mut sizes, others): (BTreeMap<_, _>, BTreeMap<_, _>) = wants.clone().into_iter().partition(|(pool, _)| pool.is_isolation());
+    sizes.extend(apportion(&others, budget.saturating_sub(sizes.values().sum()), 1));
     sizes
 }
 
@@ -108,24 +98,4 @@ pub(super) fn parts<K: Ord + Clone>(
         parts.insert(taker.clone(), has.union(&more));
     }
     parts
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    fn shares(weights: &[u32], total: u32) -> Vec<u32> {
-        let weights = weights.iter().enumerate().map(|(at, w)| (format!("p{at}").parse().unwrap(), *w)).collect();
-        apportion(&weights, total).into_values().collect()
-    }
-
-    #[test]
-    fn what_is_left_is_cut_in_proportion_and_every_pool_gets_one() {
-        assert_eq!(shares(&[4, 2], 3), [2, 1]);
-        assert_eq!(shares(&[1, 1, 1], 8), [3, 3, 2]);
-        assert_eq!(shares(&[100, 1, 1], 4), [2, 1, 1]);
-        assert_eq!(shares(&[100, 100, 1, 1, 1], 6), [2, 1, 1, 1, 1]);
-        assert_eq!(shares(&[u32::MAX, 1], 2), [1, 1]);
-    }
 }

@@ -2,6 +2,7 @@
 
 mod bound;
 mod defects;
+mod modes;
 mod one_node;
 mod resize;
 
@@ -88,7 +89,7 @@ fn on_one_cpu_shared_pods_run_and_reclaimed_pods_are_refused() {
     let alone = fresh(&topology, &pods, &[]);
     assert_eq!(shown(&alone), ["share 0"]);
     assert_eq!(refusals(&alone), ["r refused: capacity: no CPU is left for pool reclaim: of 1 CPUs 0 are reserved, 0 dedicated, 1 shared"]);
-    let overlap = PlacePolicy { overlap_share: true, ..PlacePolicy::default() };
+    let overlap = PlacePolicy { mode: ReclaimMode::Quota, ..PlacePolicy::default() };
     assert_eq!(shown(&solve(&topology, &Assignment::default(), &pods, &[], &overlap)), ["reclaim 0", "share 0"]);
 }
 
@@ -101,7 +102,7 @@ fn with_overlap_reclaim_is_where_share_is() {
         dedicated("d", 1000, NumaBinding::Unbound),
         pod("r", QosClass::Reclaimed, 1000),
     ]);
-    let overlap = PlacePolicy { overlap_share: true, ..PlacePolicy::default() };
+    let overlap = PlacePolicy { mode: ReclaimMode::Quota, ..PlacePolicy::default() };
     let placed = solve(&topology, &Assignment::default(), &pods, &[("share", 1), ("web", 1)], &overlap);
     assert_eq!(shown(&placed), ["dedicated-d 0", "reclaim 1-3", "share 1-2", "web 3"]);
 }
@@ -245,7 +246,7 @@ fn dedicated_pods_leave_each_living_pool_its_least() {
         refusals(&placed),
         ["d refused: floor: 3 CPUs for it would leave 1 of 4 to the pools of shared and reclaimed pods, which need at least 2"]
     );
-    let overlap = PlacePolicy { overlap_share: true, ..PlacePolicy::default() };
+    let overlap = PlacePolicy { mode: ReclaimMode::Quota, ..PlacePolicy::default() };
     assert!(solve(&topology, &Assignment::default(), &pods, &[], &overlap).refused.is_empty());
 }
 
@@ -384,7 +385,8 @@ fn a_policy_is_read_as_it_is_configured_and_typing_errors_are_refused() {
     let read = |text: &str| serde_json::from_str::<PlacePolicy>(text);
     assert_eq!(read("{}").unwrap(), PlacePolicy::default());
     assert_eq!(read(r#"{"reserve":{"count":2}}"#).unwrap(), reserve(2));
-    let all = PlacePolicy { reserve: ReserveRule::Cpus(cpus("0,4")), overlap_share: true, min_share_cpus: 2, ..PlacePolicy::default() };
+    let all =
+        PlacePolicy { reserve: ReserveRule::Cpus(cpus("0,4")), mode: ReclaimMode::Quota, min_share_cpus: 2, ..PlacePolicy::default() };
     assert_eq!(read(r#"{"reserve":{"cpus":"0,4"},"overlapShare":true,"minShareCpus":2}"#).unwrap(), all);
     let kept = PlacePolicy { interrupt: cpus("1"), overlap_dedicated: true, ..PlacePolicy::default() };
     assert_eq!(read(r#"{"interrupt":"1","overlapDedicated":true}"#).unwrap(), kept);

@@ -94,7 +94,7 @@ fn suppression_after(config: &mut Config, duration: &Value) -> Result<bool, Stri
 }
 
 fn overlap_share(config: &mut Config, on: &Value) -> Result<bool, String> {
-    config.placement.overlap_share = switch(on)?;
+    config.placement.mode = switch(on)?.into();
     Ok(true)
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn event_of(reason: &Reason) -> Option<(EventKind, &'static str, Stri
         Reason::ReclaimableCpu { .. }
         | Reason::ReclaimableMemory { .. }
         | Reason::PoolSize { .. }
+        | Reason::Isolated { .. }
         | Reason::Joined { .. }
         | Reason::Quota { .. }
         | Reason::MemoryBound { .. }

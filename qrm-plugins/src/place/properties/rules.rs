@@ -1,9 +1,9 @@
 //! The rules that every placement keeps.
 
-use crate::PlacePolicy;
 use crate::demand::{DedicatedDemand, Demands};
 use crate::layout::Layout;
 use crate::place::{Placement, is_reclaim, reserved};
+use crate::{PlacePolicy, ReclaimMode};
 use gleaner_model::{CpuSet, NumaBinding, NumaPlacement, NumaSet, PodUid, Pool, PoolName, Topology};
 
 /// One placement with what it was made of.
@@ -81,7 +81,7 @@ impl Case<'_> {
                     format!("{name} and {other} overlap partly")
                 })?;
             }
-            if Self::is_share(name) && is_reclaim(other) && !self.policy.overlap_share {
+            if Self::is_share(name) && is_reclaim(other) && self.policy.mode == ReclaimMode::Cpuset {
                 ensure(pool.cpus.is_disjoint(&theirs.cpus) || self.is_tight(), || format!("{name} and {other} share CPUs"))?;
             }
         }
@@ -125,7 +125,7 @@ impl Case<'_> {
         for (uid, demand) in bound.iter().filter(|(uid, _)| !placed.unresized.contains_key(*uid)) {
             let Some((name, _)) = placed.assignment.pool_of(uid) else { continue };
             let node = placed.assignment.nodes.get(uid).filter(|nodes| nodes.len() == 1).and_then(NumaSet::first);
-            let own = node.map(|node| demand.pool.on_node(node));
+            let own = node.map(|node| demand.pool_on(node));
             let fallback = demand.reclaimed() && *name == PoolName::reclaim();
             ensure(own.as_ref() == Some(name) || fallback, || format!("{uid} is bound to {node:?}, but in {name}"))?;
         }

@@ -1,7 +1,7 @@
 //! Random machines, pods and histories, small enough to be read when one of them breaks a rule.
 
 use crate::fixtures::{pod, uid, with_pool};
-use crate::{PlacePolicy, ReserveRule};
+use crate::{PlacePolicy, ReclaimMode, ReserveRule};
 use gleaner_model::{
     Bytes, CpuId, CpuSet, Id, NodeInfo, NumaBinding, NumaId, NumaPlacement, NumaSet, Pod, PodUid, PoolName, QosClass, RawCpu, Topology,
 };
@@ -107,7 +107,7 @@ pub(super) enum Event {
     /// A pod asks for something else altogether.
     Changes(usize, Asks),
     /// The estimator finds other sizes.
-    Sizes([u8; 5]),
+    Sizes([u8; 12]),
 }
 
 pub(super) const PODS: usize = 9;
@@ -119,7 +119,7 @@ pub(super) fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => (0..PODS, 0u64..6000).prop_map(|(pod, milli)| Event::Resizes(pod, milli)),
         1 => (0..PODS, bindings()).prop_map(|(pod, binding)| Event::Rebinds(pod, binding)),
         1 => (0..PODS, asks()).prop_map(|(pod, asks)| Event::Changes(pod, asks)),
-        1 => any::<[u8; 5]>().prop_map(Event::Sizes),
+        1 => any::<[u8; 12]>().prop_map(Event::Sizes),
     ];
     proptest::collection::vec(event, 1..14)
 }
@@ -151,7 +151,9 @@ impl World {
             Event::Rebinds(at, binding) => self.asks[*at].binding = *binding,
             Event::Changes(at, asks) => self.asks[*at] = asks.clone(),
             Event::Sizes(sizes) => {
-                let names = ["share", "web", "db", "share-NUMA0", "web-NUMA1"].into_iter().zip(sizes);
+                let plain = ["share", "web", "db", "share-NUMA0", "web-NUMA1", "reclaim-NUMA0", "reclaim-NUMA1"];
+                let isolated = ["isolation-p0", "isolation-p1", "isolation-p2", "isolation-p3-NUMA0", "isolation-p4-NUMA1"];
+                let names = plain.into_iter().chain(isolated).zip(sizes);
                 self.sizes =
                     names.filter(|(_, size)| *size % 4 > 0).map(|(name, size)| (name.parse().unwrap(), u32::from(size % 9))).collect();
             }
@@ -172,16 +174,15 @@ impl World {
 
 pub(super) fn policies() -> impl Strategy<Value = PlacePolicy> {
     let some = || (0u64..256).prop_map(|bits| (0..8).filter(|b| bits >> b & 3 == 3).map(CpuId::new).collect::<CpuSet>());
-    let reserve = prop_oneof![(0u32..3).prop_map(ReserveRule::Count), some().prop_map(ReserveRule::Cpus)];
+    let reserve = prop_oneof![
+        2 => (0u32..3).prop_map(ReserveRule::Count),
+        2 => some().prop_map(ReserveRule::Cpus),
+        1 => (0u32..3).prop_map(ReserveRule::Spread),
+        1 => (0u32..4, 0u32..3).prop_map(|(node, count)| ReserveRule::ByNode(BTreeMap::from([(NumaId::new(node), count)]))),
+    ];
     let interrupt = prop_oneof![2 => Just(CpuSet::new()), 1 => some()];
-    (reserve, interrupt, any::<bool>(), any::<bool>(), 1u32..3).prop_map(
-        |(reserve, interrupt, overlap_share, overlap_dedicated, min_share_cpus)| PlacePolicy {
-            reserve,
-            interrupt,
-            overlap_share,
-            overlap_dedicated,
-            min_share_cpus,
-            ..PlacePolicy::default()
-        },
-    )
+    let mode = prop_oneof![2 => Just(ReclaimMode::Cpuset), 1 => Just(ReclaimMode::Overlap), 1 => Just(ReclaimMode::Quota)];
+    (reserve, interrupt, mode, any::<bool>(), 1u32..3).prop_map(|(reserve, interrupt, mode, overlap_dedicated, min_share_cpus)| {
+        PlacePolicy { reserve, interrupt, mode, overlap_dedicated, min_share_cpus, ..PlacePolicy::default() }
+    })
 }

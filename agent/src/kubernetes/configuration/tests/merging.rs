@@ -32,7 +32,7 @@ fn settings_with_the_same_meaning_are_taken_over() {
         (memory(json!({"enableSystemLevelEviction": false})), with(|c| c.eviction.memory_budget = 0)),
         (
             json!({"advisorConfig": {"cpuAdvisorConfig": {"allowSharedCoresOverlapReclaimedCores": true}}}),
-            with(|c| c.placement.overlap_share = true),
+            with(|c| c.placement.mode = true.into()),
         ),
         (json!({"evictionConfig": {"dryRun": ["*"]}}), with(|c| (c.eviction.cpu_budget, c.eviction.memory_budget) = (0, 0))),
         (
