@@ -19,7 +19,10 @@ mod requirement;
 mod state;
 
 pub use advice::Advice;
-pub use history::{HistorySettings, RegionHistory, WorkloadHistory};
+pub use history::{
+    Buckets, Checkpoint, ContainerTrack, Expected, Histogram, Histories, HistorySettings, Minute, Profile, RegionHistory, Regions,
+    Remembered, Ring, Store, WorkloadHistory, Workloads,
+};
 pub use policy::Policy;
 pub use pools::PoolDemand;
 pub use region::Region;
