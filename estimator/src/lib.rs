@@ -29,7 +29,10 @@ pub use advice::Advice;
 pub use clusters::{Clusters, Day, Like};
 pub use control::{Control, Sight, basis};
 pub use headroom::{Fragments, HeadroomSettings, PressureSettings, Utilisation, settle};
-pub use history::{Checkpoint, ContainerTrack, Histories, HistorySettings, RegionHistory, WorkloadHistory};
+pub use history::{
+    Buckets, Checkpoint, ContainerTrack, Expected, Histogram, Histories, HistorySettings, Minute, Profile, RegionHistory, Regions,
+    Remembered, Ring, Store, WorkloadHistory, Workloads,
+};
 pub use policy::Policy;
 pub use pools::{IsolationSettings, IsolationSize, IsolationState, MinReclaimed, PoolDemand, PoolSettings, reserve_by_node};
 pub use region::Region;
@@ -45,7 +48,7 @@ pub use state::State;
 
 use gleaner_model::{Assignment, Bytes, MilliCpu, NumaId, PodUid, PoolName, Reason, ReclaimRule, Snapshot, Timestamp, Topology};
 use serde::{Deserialize, Serialize};
-use regions::Remembered;
+use regions::Memory;
 use std::collections::BTreeMap;
 
 /// All that one tick is told.
@@ -181,7 +184,7 @@ pub fn estimate(input: &Input<'_>, policy: &Policy, state: State) -> (Estimate, 
     let (isolated, isolation) = pools::isolate(&view, &state.isolation);
     let State { mut histories, mut controls, mut tracks, clusters, clustered, .. } = state;
     let (clusters, clustered) = regions::cluster(&histories, clusters, clustered, snapshot.at);
-    let remembered = Remembered { histories: &mut histories, controls: &mut controls, tracks: &mut tracks, clusters: &clusters };
+    let remembered = Memory { histories: &mut histories, controls: &mut controls, tracks: &mut tracks, clusters: &clusters };
     let regions = regions::needs(input, policy, &needs, &isolated, remembered);
     let demand = headroom::Demand::of(snapshot, &needs, &regions);
     let lent = headroom::headroom(input, policy, &demand, state.given.as_ref());

@@ -48,7 +48,7 @@ impl RegionNeed {
 pub(crate) type Tracks = BTreeMap<PodUid, BTreeMap<ContainerName, ContainerTrack>>;
 
 /// What lives between ticks.
-pub(crate) struct Remembered<'a> {
+pub(crate) struct Memory<'a> {
     pub(crate) histories: &'a mut Histories,
     pub(crate) controls: &'a mut BTreeMap<Region, Control>,
     pub(crate) tracks: &'a mut Tracks,
@@ -115,7 +115,7 @@ pub(crate) fn needs(
     policy: &Policy,
     pods: &BTreeMap<PodUid, PodNeed>,
     isolated: &BTreeMap<PodUid, IsolationSize>,
-    mut remembered: Remembered<'_>,
+    mut remembered: Memory<'_>,
 ) -> BTreeMap<Region, RegionNeed> {
     let regions = regions(input, pods, isolated);
     remembered.controls.retain(|region, _| regions.contains_key(region));
@@ -135,7 +135,7 @@ pub(crate) fn needs(
 }
 
 /// Notes what each container used and waited for.
-fn watch(input: &Input<'_>, policy: &Policy, regions: &BTreeMap<Region, Vec<PodUid>>, remembered: &mut Remembered<'_>) {
+fn watch(input: &Input<'_>, policy: &Policy, regions: &BTreeMap<Region, Vec<PodUid>>, remembered: &mut Memory<'_>) {
     let snapshot = input.snapshot;
     let capacity = MilliCpu::from_cpus(input.topology.cpus().count());
     let live: BTreeSet<&PodUid> = regions.values().flatten().collect();
@@ -166,7 +166,7 @@ fn ask(
     (region, uids): (&Region, &[PodUid]),
     need: &RegionNeed,
     all: MilliCpu,
-    remembered: &mut Remembered<'_>,
+    remembered: &mut Memory<'_>,
 ) -> RegionFigures {
     let snapshot = input.snapshot;
     let node = MilliCpu::from_cpus(input.topology.cpus().count());
