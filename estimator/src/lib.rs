@@ -11,6 +11,7 @@
 mod advice;
 mod headroom;
 mod history;
+mod indicators;
 mod need;
 mod policy;
 mod pools;
@@ -20,12 +21,13 @@ mod state;
 
 pub use advice::Advice;
 pub use history::{HistorySettings, RegionHistory, WorkloadHistory};
+pub use indicators::indicators;
 pub use policy::Policy;
 pub use pools::PoolDemand;
 pub use region::Region;
 pub use requirement::canonical::CanonicalSettings;
 pub use requirement::composite::CompositeSettings;
-pub use requirement::feedback::FeedbackSettings;
+pub use requirement::feedback::{FeedbackSettings, FeedbackState, feedback};
 pub use requirement::n_sigma::NSigmaSettings;
 pub use requirement::percentile::PercentileSettings;
 pub use requirement::seasonal::SeasonalSettings;
