@@ -33,12 +33,13 @@ pub use history::{
     Buckets, Checkpoint, ContainerTrack, Expected, Histogram, Histories, HistorySettings, Minute, Profile, RegionHistory, Regions,
     Remembered, Ring, Store, WorkloadHistory, Workloads,
 };
+pub use indicators::indicators;
 pub use policy::Policy;
 pub use pools::{IsolationSettings, IsolationSize, IsolationState, MinReclaimed, PoolDemand, PoolSettings, reserve_by_node};
 pub use region::Region;
 pub use requirement::canonical::{CanonicalSettings, canonical};
 pub use requirement::composite::CompositeSettings;
-pub use requirement::feedback::FeedbackSettings;
+pub use requirement::feedback::{FeedbackSettings, FeedbackState, feedback};
 pub use requirement::n_sigma::NSigmaSettings;
 pub use requirement::percentile::PercentileSettings;
 pub use requirement::seasonal::SeasonalSettings;

@@ -110,6 +110,13 @@ impl Policy {
         if self.stale_after.is_zero() {
             problems.push(format!("staleAfter: {} makes every reading stale", self.stale_after));
         }
+        let named = |section: &'static str, found: Vec<String>| found.into_iter().map(move |problem| format!("{section}.{problem}"));
+        problems.extend(named("nSigma", self.n_sigma.validate()));
+        problems.extend(named("percentile", self.percentile.validate()));
+        problems.extend(named("seasonal", self.seasonal.validate()));
+        problems.extend(named("feedback", self.feedback.validate().err().unwrap_or_default()));
+        problems.extend(named("composite", self.composite.validate()));
+        problems.extend(named("history", self.history.validate()));
         problems.extend(self.headroom.problems());
         problems.extend(self.pools.problems());
         if problems.is_empty() { Ok(()) } else { Err(problems) }

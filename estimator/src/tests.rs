@@ -84,12 +84,18 @@ fn machine() -> Topology {
     Topology::regular(1, 1, 8, 1, Bytes::new(16 * GIB)).unwrap()
 }
 
+/// Neither the past nor what is to come has a say.
+fn only_now() -> CompositeSettings {
+    CompositeSettings { windows: Vec::new(), warm_up: Span::default(), ..CompositeSettings::default() }
+}
+
 /// Margins of 10 %, reserves of 1 CPU and 1 GiB, and a rise to full capacity in one second.
 fn policy() -> Policy {
     Policy {
         cpu_reserve: MilliCpu::from_cpus(1),
         memory_reserve: Bytes::new(GIB),
         rise_per_second: Permille::new(1000),
+        composite: only_now(),
         ..Policy::default()
     }
 }

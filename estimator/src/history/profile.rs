@@ -142,34 +142,19 @@ impl Profile {
         sum.checked_div(count).map(|mean| Expected { peak, mean: saturated(mean), days })
     }
 
-    /// The shape of the day: each hour's mean use in thousandths of the mean over the hours that were seen. Workdays, or the weekend while no workday
-    /// was seen. An hour is a hole while one of its slots was never seen. `None` while all are, or nothing was ever used.
+    /// Each hour of the day, on workdays, or at the weekend while no workday was seen; a hole while one of its slots was never seen.
     #[must_use]
-    pub fn partial_shape(&self) -> Option<[Option<u32>; 24]> {
-        let cells = self.kinds.iter().find(|cells| cells.iter().any(|cell| cell.days > 0))?;
-        let an_hour = usize::try_from(HOUR.checked_div(self.length)?).unwrap_or(usize::MAX).max(1);
+    pub fn hours(&self) -> [Option<Expected<u32>>; 24] {
         let mut hours = [None; 24];
-        for (hour, cells) in hours.iter_mut().zip(cells.chunks_exact(an_hour)) {
-            let seen = cells.iter().all(|cell| cell.days > 0);
+        let kind = self.kinds.iter().find(|cells| cells.iter().any(|cell| cell.days > 0));
+        let (Some(cells), Some(an_hour)) = (kind, HOUR.checked_div(self.length)) else { return hours };
+        for (hour, cells) in hours.iter_mut().zip(cells.chunks_exact(usize::try_from(an_hour).unwrap_or(usize::MAX).max(1))) {
+            let days = cells.iter().map(|cell| cell.days).min().filter(|days| *days > 0);
             let sum: u64 = cells.iter().map(|cell| u64::from(cell.mean)).sum();
-            *hour = seen.then(|| sum.checked_div(u64::try_from(an_hour).unwrap_or(u64::MAX)).unwrap_or(0));
+            let peak = cells.iter().map(|cell| cell.peak).max().unwrap_or(0);
+            *hour = days.map(|days| Expected { peak, mean: saturated(sum.checked_div(an_hour).unwrap_or(0)), days });
         }
-        let (sum, count) = hours.iter().flatten().fold((0_u64, 0_u64), |(sum, count), hour| (sum + hour, count + 1));
-        if sum == 0 {
-            return None;
-        }
-        Some(hours.map(|hour| hour.map(|mean| saturated(mean.saturating_mul(1000 * count) / sum))))
-    }
-
-    /// The shape of the day, when every hour of it was seen.
-    #[must_use]
-    pub fn shape(&self) -> Option<[u32; 24]> {
-        let partial = self.partial_shape()?;
-        let mut whole = [0; 24];
-        for (whole, partial) in whole.iter_mut().zip(partial) {
-            *whole = partial?;
-        }
-        Some(whole)
+        hours
     }
 
     /// On how many days the best known slot was seen.

@@ -11,7 +11,7 @@ pub(crate) fn milli(cpu: u64) -> MilliCpu {
 
 /// A container of which only the request is known.
 pub(crate) fn member(request: Option<u64>) -> Member<'static> {
-    Member { request: request.map(milli), limit: None, usage: None, load: None, age: Duration::from_secs(3600), history: None }
+    Member { request: request.map(milli), limit: None, usage: None, load: None, age: Duration::from_secs(3600), history: None, like: None }
 }
 
 /// A region of these containers on ten CPUs, without figures beside theirs.
