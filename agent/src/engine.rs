@@ -26,6 +26,7 @@ pub(crate) use event::{Event, ask};
 pub(crate) use start::{Started, feed, pod_root, start};
 
 use crate::config::Config;
+use crate::estimators::{Advisers, EstimatorEvent, Told};
 use crate::health::Health;
 use crate::kubernetes::{Followed, Links};
 use crate::manifest::{self, Manifest, Wanted};
@@ -35,7 +36,6 @@ use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
 use crate::stock::Stock;
 use crate::store::Store;
-use crate::estimators::{Advisers, EstimatorEvent, Told};
 use gleaner_estimator::Estimate;
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::Layout;

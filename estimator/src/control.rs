@@ -105,8 +105,7 @@ impl Control {
     fn regulate(&mut self, evidence: &Evidence<'_>, requirement: MilliCpu, policy: &Policy) -> MilliCpu {
         let held = self.regulated.unwrap_or(requirement);
         // What Katalyst keeps for pods to come is the reserve of the node here.
-        let step =
-            Regulated { requirement, held, reserved: MilliCpu::ZERO, upper: evidence.capacity, pairs: false, now: evidence.now };
+        let step = Regulated { requirement, held, reserved: MilliCpu::ZERO, upper: evidence.capacity, pairs: false, now: evidence.now };
         let (figure, next) = regulate(&step, self.regulator, &policy.canonical.regulator);
         self.regulator = next;
         figure

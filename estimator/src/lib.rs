@@ -48,8 +48,8 @@ pub use requirement::{Evidence, Indicator, Member, PolicyName, Requirement};
 pub use state::State;
 
 use gleaner_model::{Assignment, Bytes, MilliCpu, NumaId, PodUid, PoolName, Reason, ReclaimRule, Snapshot, Timestamp, Topology};
-use serde::{Deserialize, Serialize};
 use regions::Memory;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// All that one tick is told.

@@ -6,13 +6,11 @@ use crate::history::{ContainerTrack, Histories, RegionHistory, WorkloadHistory};
 use crate::indicators::indicators;
 use crate::need::{Need, PodNeed};
 use crate::policy::Policy;
-use crate::region::Region;
 use crate::pools::{IsolationSize, home_of};
+use crate::region::Region;
 use crate::requirement::{Member, PolicyName};
 use crate::{Input, RegionFigures};
-use gleaner_model::{
-    ContainerName, ContainerReadings, CpuSet, MilliCpu, Pod, PodUid, PoolName, QosClass, Timestamp, WallTime,
-};
+use gleaner_model::{ContainerName, ContainerReadings, CpuSet, MilliCpu, Pod, PodUid, PoolName, QosClass, Timestamp, WallTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -196,13 +194,19 @@ fn ask(
     RegionFigures { capacity, requested: need.requested, usage: Some(usage), requirement: Some(requirement) }
 }
 
-fn members<'a>(input: &Input<'a>, policy: &Policy, uids: &[PodUid], tracks: &Tracks, histories: &'a Histories, clusters: &Clusters) -> Vec<Member<'a>> {
+fn members<'a>(
+    input: &Input<'a>,
+    policy: &Policy,
+    uids: &[PodUid],
+    tracks: &Tracks,
+    histories: &'a Histories,
+    clusters: &Clusters,
+) -> Vec<Member<'a>> {
     let snapshot = input.snapshot;
     // Who is like whom is asked only where it can matter: it is the dearest question here.
     let seasonal = policy.policy == PolicyName::Seasonal || policy.regions.values().any(|name| *name == PolicyName::Seasonal);
-    let young = |track: Option<&ContainerTrack>| {
-        seasonal || track.is_none_or(|track| track.age(snapshot.at) < policy.composite.warm_up.get())
-    };
+    let young =
+        |track: Option<&ContainerTrack>| seasonal || track.is_none_or(|track| track.age(snapshot.at) < policy.composite.warm_up.get());
     let mut members = Vec::new();
     for uid in uids {
         let (Some(pod), Some(readings)) = (snapshot.pods.get(uid), snapshot.readings.get(uid)) else { continue };

@@ -86,7 +86,7 @@ fn machine() -> Topology {
 
 /// Neither the past nor what is to come has a say.
 fn only_now() -> CompositeSettings {
-    CompositeSettings { windows: Vec::new(), warm_up: Span::default(), ..CompositeSettings::default() }
+    CompositeSettings { windows: Vec::new(), warm_up: gleaner_model::Span::default(), ..CompositeSettings::default() }
 }
 
 /// Margins of 10 %, reserves of 1 CPU and 1 GiB, and a rise to full capacity in one second.

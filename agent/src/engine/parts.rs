@@ -1,6 +1,6 @@
 use super::Engine;
-use crate::estimators::Advisers;
 use crate::config::Config;
+use crate::estimators::Advisers;
 use crate::health::Health;
 use crate::qrm::Qrm;
 use crate::recorder::Recorder;
@@ -90,7 +90,7 @@ impl Engine {
             pod_root,
             estimator: gleaner_estimator::State::default(),
             advisers: Advisers::default(),
-            told: watch::Sender::new(None),
+            told: tokio::sync::watch::Sender::new(None),
             eviction: gleaner_eviction::State::default(),
             estimate: None,
             sample: None,

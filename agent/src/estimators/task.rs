@@ -86,11 +86,7 @@ fn connected<'a>(client: &'a mut Option<Client>, settings: &EstimatorSettings) -
     Ok(client.insert(new))
 }
 
-async fn ask(
-    client: &mut Client,
-    told: &Told,
-    settings: &EstimatorSettings,
-) -> Result<BTreeMap<Region, Advice>, String> {
+async fn ask(client: &mut Client, told: &Told, settings: &EstimatorSettings) -> Result<BTreeMap<Region, Advice>, String> {
     let deadline: Duration = settings.deadline.get();
     let answer = timeout(deadline, client.advise(request(told))).await;
     let answer = answer.map_err(|_| format!("no answer within {}", settings.deadline))?.map_err(|status| words(&status))?;

@@ -18,7 +18,8 @@ fn share() -> Region {
 }
 
 fn advice(second: u64, valid: u64, milli: Option<u64>) -> BTreeMap<Region, Advice> {
-    let one = Advice { at: at(second), valid_for: Duration::from_secs(valid), requirement: milli.map(MilliCpu::new), indicators: Vec::new() };
+    let one =
+        Advice { at: at(second), valid_for: Duration::from_secs(valid), requirement: milli.map(MilliCpu::new), indicators: Vec::new() };
     BTreeMap::from([(share(), one)])
 }
 
