@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn the_nearest_whole_number_is_found() {
-        for (value, whole) in [(-1.0, 0), (0.0, 0), (0.4, 0), (0.6, 1), (1.0, 1), (1.5, 2), (2.5, 2), (4_096_000.0, 4_096_000), (f32::INFINITY, 4_096_000)]
+        for (value, whole) in
+            [(-1.0, 0), (0.0, 0), (0.4, 0), (0.6, 1), (1.0, 1), (1.5, 2), (2.5, 2), (4_096_000.0, 4_096_000), (f32::INFINITY, 4_096_000)]
         {
             assert_eq!(nearest(value), whole, "{value}");
         }

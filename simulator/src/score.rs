@@ -116,7 +116,13 @@ impl Tally {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, cuts: Cuts::new(rules.cut_within / rules.step), reclaimed: Reclaimed::default(), settled: None, parts: [Score::default(); 2] }
+        Self {
+            rules,
+            cuts: Cuts::new(rules.cut_within / rules.step),
+            reclaimed: Reclaimed::default(),
+            settled: None,
+            parts: [Score::default(); 2],
+        }
     }
 
     /// Takes the next step.

@@ -100,6 +100,17 @@ pub enum StepDemand {
     Average,
 }
 
+impl FromStr for StepDemand {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "max" => Ok(Self::Max),
+            "average" => Ok(Self::Average),
+            _ => Err(format!("{text:?} is none of max, average")),
+        }
+    }
+}
+
 /// How far the clairvoyant looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Horizon {

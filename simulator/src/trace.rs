@@ -120,7 +120,11 @@ impl TraceSet {
             let table = Table::read(text)?;
             let gap = usize::try_from(day.saturating_sub(next)).unwrap_or(0);
             if day < next || gap > LONGEST_GAP {
-                return Err(table.error(None, None, format!("day {day} is there twice, or more than {LONGEST_GAP} days after the one before")));
+                return Err(table.error(
+                    None,
+                    None,
+                    format!("day {day} is there twice, or more than {LONGEST_GAP} days after the one before"),
+                ));
             }
             let end = rows.len() + per_day * (gap + 1);
             rows.resize(end - per_day, None);

@@ -74,7 +74,8 @@ fn who_promises_nothing_lends_nothing_and_violates_nothing() {
 
 #[test]
 fn a_clairvoyant_lender_lends_all_that_can_be_and_violates_nothing() {
-    let rows: Vec<Option<f32>> = [5.0, 60.0, 20.0, 95.0, 0.0, 33.0, 71.0, 12.0, 44.0, 3.0].iter().cycle().take(500).copied().map(Some).collect();
+    let rows: Vec<Option<f32>> =
+        [5.0, 60.0, 20.0, 95.0, 0.0, 33.0, 71.0, 12.0, 44.0, 3.0].iter().cycle().take(500).copied().map(Some).collect();
     let mut steep = flat(&[&rows, &rows[3..].iter().chain(&rows[..3]).copied().collect::<Vec<_>>()]);
     for load in steep.columns.iter_mut().flat_map(|column| column.rows.iter_mut().flatten()) {
         load.average /= 2.0;

@@ -87,7 +87,8 @@ fn sets_are_found_by_the_names_of_their_files() {
         Source::Node { name: "b".to_owned(), days: vec![(3, "b_day3.csv.gz".to_owned()), (4, "b_day4.csv".to_owned())] },
     ];
     assert_eq!(found, expected);
-    for files in [vec!["a_avg.csv"], vec!["a_max.csv"], vec!["a_avg.csv", "a_avg.csv.gz", "a_max.csv"], vec!["a_avg.csv", "a_max.csv", "a_day1.csv"]]
+    for files in
+        [vec!["a_avg.csv"], vec!["a_max.csv"], vec!["a_avg.csv", "a_avg.csv.gz", "a_max.csv"], vec!["a_avg.csv", "a_max.csv", "a_day1.csv"]]
     {
         let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
         let error = sources(&files).unwrap_err().to_string();
