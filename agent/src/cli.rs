@@ -1,6 +1,8 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use gleaner_model::{MilliCpu, Span, ValueError};
+use gleaner_simulator::{Horizon, Split, StepDemand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Put every kernel file back as it was before the agent wrote it; the agent must not be running.
     Restore(RestoreArgs),
+    /// Say what the policies would have lent and risked on nodes made from usage traces.
+    Simulate(SimulateArgs),
     /// First step of a container's process: joins its cgroup, then becomes the container's command.
     #[command(hide = true)]
     InitContainer(InitArgs),
@@ -118,6 +122,75 @@ pub(crate) struct RestoreArgs {
     /// Afterwards wait until told to stop, so that what runs this on every node does not run it again and again.
     #[arg(long)]
     pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Configuration file (YAML) with the policies' settings; without it, the defaults.
+    #[arg(long, short = 'c', value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder with traces: NAME_avg.csv and NAME_max.csv of virtual machines, NAME_dayN.csv of one node; each may be packed (.gz).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) traces: PathBuf,
+    /// Only this policy; may be given several times. Without it, all.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Vec<String>,
+    /// Try each policy with a list of margins, for its curve of lent against violated.
+    #[arg(long)]
+    pub(crate) sweep: bool,
+    /// CPUs of a node.
+    #[arg(long, value_name = "CPUS", default_value_t = 48)]
+    pub(crate) cores: u32,
+    /// CPU of a node that is never lent; it replaces the configured reserve.
+    #[arg(long, value_name = "CPU", default_value = "4")]
+    pub(crate) reserve: MilliCpu,
+    /// Nodes made of each set of virtual machines.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) nodes: u32,
+    /// Days of each node; without it, all that the traces hold.
+    #[arg(long, value_name = "N")]
+    pub(crate) days: Option<u32>,
+    /// Which columns of the traces are used: even, odd or all, so that what was chosen on some can be judged on the others.
+    #[arg(long, default_value = "all")]
+    pub(crate) split: Split,
+    /// A virtual machine ends after so many days on average, and another takes its place; without it, all stay.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) lifetime: Option<u32>,
+    /// Where all that is drawn by lot comes from.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Seconds from a sample to the promise that came of it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(crate) delay: u64,
+    /// Seconds from one decision to the next.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    pub(crate) step: u32,
+    /// What counts as demand of a longer step: its highest second (max), or its average.
+    #[arg(long, value_name = "WHICH", default_value = "max")]
+    pub(crate) step_demand: StepDemand,
+    /// How far the clairvoyant sees that lending is compared with: a span of time, or lifetime (to the end of each pod that runs).
+    #[arg(long, value_name = "SPAN", default_value = "1h")]
+    pub(crate) horizon: Horizon,
+    /// How much at the beginning of each node is not scored, as 1d or 6h.
+    #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = days_or_span)]
+    pub(crate) warm_up: Span,
+    /// Nodes that are simulated at once; as many as there are CPUs unless given. The result does not depend on it.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw the curves and two days of one node of each set as SVG into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+/// A span of time, or whole days.
+fn days_or_span(text: &str) -> Result<Span, ValueError> {
+    match text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok()) {
+        Some(days) => Ok(Span::from_secs(u64::from(days) * 86_400)),
+        None => text.parse(),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,11 @@ mod doctor;
 mod live;
 mod logs;
 mod restore;
+mod simulate;
 
 pub(crate) use doctor::doctor;
 pub(crate) use restore::restore;
+pub(crate) use simulate::simulate;
 
 use crate::cli::{AgentArgs, ExplainArgs, StatusArgs};
 use crate::config::{Config, Mode};

@@ -9,6 +9,12 @@ pub(crate) enum AgentError {
     /// The configuration is wrong; all of it is listed.
     #[error("the configuration is wrong:\n{}", .0.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
     Config(Vec<String>),
+    /// The command line asks for what cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Traces that nothing can be simulated with.
+    #[error("{0}")]
+    Traces(String),
     /// The agent needs rights that it does not have.
     #[error("`{command}` must run as root: it {why}")]
     NotRoot {
@@ -72,7 +78,7 @@ impl AgentError {
     /// The exit status that says what kind of error it was.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => crate::config::EX_USAGE,
+            Self::Config(_) | Self::Usage(_) => crate::config::EX_USAGE,
             // EX_NOPERM of sysexits.h.
             Self::NotRoot { .. } => 77,
             _ => 1,

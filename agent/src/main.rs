@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => command::explain(args),
         Command::Doctor(args) => command::doctor(args),
         Command::Restore(args) => command::restore(args),
+        Command::Simulate(args) => command::simulate(args),
         Command::InitContainer(args) => {
             let cause = runtime::init::run(args);
             let _ = writeln!(std::io::stderr(), "gleaner: {cause}");
