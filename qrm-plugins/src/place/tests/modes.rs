@@ -72,11 +72,11 @@ fn an_isolated_pod_has_a_pool_of_its_own_with_the_rules_of_its_node() {
     let pods = by_uid([pod("s", QosClass::Shared, 1000), pod("t", QosClass::Shared, 1000), on_node_0("u"), on_node_0("v")]);
     let sizes = [("share", 1), ("isolation-t", 2), ("isolation-v-NUMA0", 1), ("share-NUMA0", 1)];
     let placed = solve(&topology, &Assignment::default(), &pods, &sizes, &PlacePolicy::default());
-    assert_eq!(shown(&placed), ["isolation-t 6-7", "isolation-v-NUMA0 3", "share 4-5", "share-NUMA0 0-2"], "it gets no more than its size");
+    assert_eq!(shown(&placed), ["isolation-t 4-5", "isolation-v-NUMA0 0", "share 6-7", "share-NUMA0 1-3"], "it gets no more than its size");
     let members: Vec<_> = placed.assignment.members.iter().map(|(uid, pool)| format!("{uid} {pool}")).collect();
     assert_eq!(members, ["s share", "t isolation-t", "u share-NUMA0", "v isolation-v-NUMA0"]);
     let told = placed.decisions.iter().find(|(subject, _)| subject.to_string().contains("isolation-t")).unwrap();
-    assert_eq!(told.1.to_string(), "CPUs 6-7 (2 new), memory nodes 0-1: of one pod that floods its pool: wants 2 CPUs");
+    assert_eq!(told.1.to_string(), "CPUs 4-5 (2 new), memory nodes 0-1: of one pod that floods its pool: wants 2 CPUs");
     let out = solve(&topology, &placed.assignment, &pods, &[("share", 2), ("share-NUMA0", 2)], &PlacePolicy::default());
     assert_eq!(shown(&out), ["share 4-7", "share-NUMA0 0-3"]);
 }
