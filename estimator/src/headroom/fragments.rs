@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn a_node_with_too_little_of_one_is_of_no_use() {
-        let table: [(&str, [u64; 3], &[u64], &[u32]); 5] = [
+        type Row = (&'static str, [u64; 3], &'static [u64], &'static [u32]);
+        let table: [Row; 5] = [
             ("enough", [100, 100, 0], &[100, 400, 100], &[]),
             ("too little CPU", [99, 100, 0], &[400, 400, 100], &[0]),
             ("too little memory", [900, 900, 0], &[400, 99, 100], &[1]),
@@ -74,8 +75,9 @@ mod tests {
 
     #[test]
     fn the_whole_is_no_more_than_what_the_others_have() {
+        type Row = (&'static str, &'static [u32], u64, &'static [u64], u64, &'static [u64]);
         let nodes = |most: &[u64]| ByNode { most: parts(most), supply: parts(&[1, 2]), room: parts(&[700, 700, 700]), ..ByNode::default() };
-        let table: [(&str, &[u32], u64, &[u64], u64, &[u64]); 5] = [
+        let table: [Row; 5] = [
             ("all are of use", &[], 300, &[400, 500], 300, &[1, 2]),
             ("the other has less", &[0], 300, &[90, 200, 0], 200, &[0, 200, 0]),
             ("the other has more", &[0], 300, &[90, 600, 0], 300, &[0, 300, 0]),

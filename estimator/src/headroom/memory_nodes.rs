@@ -43,7 +43,7 @@ pub(super) fn by_node(input: &Input<'_>, policy: &Policy, whole: &Whole, last: O
     let mut unknown = BTreeMap::new();
     let mut nodes: BTreeMap<NumaId, Node> = BTreeMap::new();
     for (id, node) in topology.nodes() {
-        let read = if node.memory.is_zero() { Ok(Node::default()) } else { Node::of(snapshot.node.numa.get(&id), &fresh) };
+        let read = if node.memory.is_zero() { Ok(Node::default()) } else { Node::of(snapshot.node.numa.get(&id), fresh) };
         match read {
             Ok(node) => drop(nodes.insert(id, node)),
             Err(line) => drop(unknown.insert(id, line)),
