@@ -9,6 +9,7 @@ mod event;
 mod evicting;
 mod figures;
 mod foreign;
+mod headroom;
 mod moving;
 mod own;
 mod parts;

@@ -161,3 +161,55 @@ impl NodeState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gleaner_estimator::{Estimate, NodeShare, Supply};
+    use gleaner_model::{Bytes, MilliCpu, NumaId, Reason, ReclaimRule, Timestamp};
+    use std::collections::BTreeMap;
+
+    const GIB: u64 = 1 << 30;
+
+    /// Of a machine of three NUMA nodes: one lends, one has too little, of one nothing is known.
+    pub(super) fn three_nodes() -> Estimate {
+        let (cpu, memory) = (MilliCpu::new(1500), Bytes::new(2 * GIB));
+        let supply = Supply {
+            cpu: MilliCpu::new(1560),
+            memory: Bytes::new(3 * GIB),
+            cpu_by_node: BTreeMap::from([(NumaId::new(0), cpu), (NumaId::new(1), MilliCpu::new(60))]),
+            memory_by_node: BTreeMap::from([(NumaId::new(0), memory), (NumaId::new(1), Bytes::new(GIB))]),
+        };
+        let none = MilliCpu::ZERO;
+        let rule = ReclaimRule::Fragment;
+        Estimate {
+            at: Timestamp::default(),
+            cpu,
+            memory,
+            cpu_reason: Reason::ReclaimableCpu {
+                given: cpu,
+                rule,
+                capacity: none,
+                reserve: none,
+                dedicated: none,
+                demand: none,
+                free: none,
+                supply: supply.cpu,
+                missing: None,
+            },
+            memory_reason: Reason::ReclaimableMemory {
+                given: memory,
+                rule,
+                capacity: Bytes::ZERO,
+                reserve: Bytes::ZERO,
+                demand: Bytes::ZERO,
+                free: Bytes::ZERO,
+                supply: supply.memory,
+                missing: None,
+            },
+            supply,
+            pools: BTreeMap::new(),
+            by_node: BTreeMap::from([(NumaId::new(0), NodeShare { cpu, memory }), (NumaId::new(1), NodeShare::default())]),
+            unknown: BTreeMap::from([(NumaId::new(2), "free memory: EIO".to_owned())]),
+        }
+    }
+}

@@ -26,6 +26,7 @@ use crate::policy::Policy;
 use crate::state::Given;
 use crate::{Input, NodeShare, Supply};
 use cpu::Cpu;
+use fragments::{useless, without};
 use gleaner_model::{Bytes, MilliCpu, NumaId, Reason, ReclaimRule};
 use memory::Memory;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,27 +53,21 @@ pub(crate) fn headroom(input: &Input<'_>, policy: &Policy, demand: &Demand, last
     let cpu = cpu::cpu(input, policy, demand, last);
     let memory = memory::memory(input, policy, &demand.memory, last);
     let raised = how_far(input, policy, &cpu, &memory, last);
-    let whole = NodeShare {
-        cpu: MilliCpu::new(promised(cpu.supply.get(), raised.cpu, cpu.room().get())),
-        memory: Bytes::new(promised(memory.supply.get(), raised.memory, memory.room().get())),
-    };
-    let offer = fragments::Offer { whole, by_node: parts(&cpu, &memory, raised) };
-    let judged = known(cpu.rule) && known(memory.rule);
-    let offer = if judged { offer.without_fragments(input.topology, &policy.headroom.fragments) } else { offer };
+    let promise = promise(input, policy, &cpu, &memory, raised);
     let supply = supply(&cpu, &memory);
     // A clock that ran backwards must not make the next step larger.
     let at = last.map_or(input.snapshot.at, |given| given.at.max(input.snapshot.at));
     let given = Given { at, cpu: supply.cpu, memory: supply.memory, by_node: Some(shares(&supply)), raised };
     let unknown = unknown(&cpu, &memory);
-    let cpu_rule = rule(cpu.rule, offer.whole.cpu.get(), cpu.supply.get());
-    let memory_rule = rule(memory.rule, offer.whole.memory.get(), memory.supply.get());
+    let cpu_rule = rule(cpu.rule, promise.whole.cpu.get(), cpu.supply.get());
+    let memory_rule = rule(memory.rule, promise.whole.memory.get(), memory.supply.get());
     Headroom {
-        promise: offer.whole,
-        by_node: offer.by_node,
+        promise: promise.whole,
+        by_node: promise.by_node,
         supply,
         unknown,
-        cpu_reason: cpu.reason(offer.whole.cpu, cpu_rule),
-        memory_reason: memory.reason(offer.whole.memory, memory_rule),
+        cpu_reason: cpu.reason(promise.whole.cpu, cpu_rule),
+        memory_reason: memory.reason(promise.whole.memory, memory_rule),
         given,
     }
 }
@@ -88,19 +83,34 @@ fn how_far(input: &Input<'_>, policy: &Policy, cpu: &Cpu, memory: &Memory, last:
     }
 }
 
-fn promised(supply: u64, by: u64, room: u64) -> u64 {
-    raised(supply, by).min(room)
+/// What new pods may be promised: of the whole node and of each NUMA node of which both CPU and memory are known.
+struct Promise {
+    whole: NodeShare,
+    by_node: BTreeMap<NumaId, NodeShare>,
 }
 
-/// The promise on each NUMA node of which both CPU and memory are known.
-fn parts(cpu: &Cpu, memory: &Memory, raised: Raised) -> BTreeMap<NumaId, NodeShare> {
-    let both = cpu.by_node.supply.iter().filter_map(|(id, cpus)| Some((*id, *cpus, *memory.by_node.supply.get(id)?)));
-    let share = |(id, cpus, bytes)| {
-        let cpus = promised(cpus, raised.cpu, parts::of(&cpu.by_node.room, id));
-        let bytes = promised(bytes, raised.memory, parts::of(&memory.by_node.room, id));
-        (id, NodeShare { cpu: MilliCpu::new(cpus), memory: Bytes::new(bytes) })
+fn promise(input: &Input<'_>, policy: &Policy, cpu: &Cpu, memory: &Memory, by: Raised) -> Promise {
+    let least = &policy.headroom.fragments;
+    let judged = known(cpu.rule) && known(memory.rule);
+    let useless = if judged { useless(input.topology, &cpu.by_node.most, &memory.by_node.most, least) } else { BTreeSet::new() };
+    let (all_cpus, cpus) = without(&useless, cpu.supply.get(), &cpu.by_node);
+    let (all_bytes, bytes) = without(&useless, memory.supply.get(), &memory.by_node);
+    let share = |cpus, bytes, cpu_room, memory_room| NodeShare {
+        cpu: MilliCpu::new(raised(cpus, by.cpu).min(cpu_room)),
+        memory: Bytes::new(raised(bytes, by.memory).min(memory_room)),
     };
-    both.map(share).collect()
+    let whole = share(all_cpus, all_bytes, cpu.room().get(), memory.room().get());
+    if judged && (whole.cpu < least.cpu || whole.memory < least.memory) {
+        let nothing = cpus.keys().filter(|id| bytes.contains_key(id)).map(|id| (*id, NodeShare::default()));
+        return Promise { whole: NodeShare::default(), by_node: nothing.collect() };
+    }
+    let part = |(id, cpus): (NumaId, u64)| {
+        let part = share(cpus, *bytes.get(&id)?, parts::of(&cpu.by_node.room, id), parts::of(&memory.by_node.room, id));
+        let single = BTreeMap::from([(id, part.cpu.get())]);
+        let small = !fragments::useless(input.topology, &single, &BTreeMap::from([(id, part.memory.get())]), least).is_empty();
+        Some((id, if small && judged { NodeShare::default() } else { part }))
+    };
+    Promise { whole, by_node: cpus.into_iter().filter_map(part).collect() }
 }
 
 fn supply(cpu: &Cpu, memory: &Memory) -> Supply {

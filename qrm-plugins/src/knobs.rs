@@ -33,8 +33,8 @@ pub struct Supply {
     pub cpu: MilliCpu,
     /// Memory.
     pub memory: Bytes,
-    /// The part of the memory that is on each NUMA node; empty: not known by node, as long as the estimator tells only of the whole node. Of a node that is missing nothing is known, so nothing is
-    /// there.
+    /// The part of the memory that is on each NUMA node; empty: there is one node, or it is not known by node. Of a node that is missing nothing is
+    /// known, so nothing is there.
     pub memory_by_node: BTreeMap<NumaId, Bytes>,
 }
 

@@ -83,12 +83,12 @@ impl Node {
         let (demands, demanding) = timed(|| demands(&snapshot.pods, &sizes));
         let (placement, placing) = timed(|| place(&self.topology, &self.assignment, &snapshot.pods, &demands, &self.place));
         self.assignment = placement.assignment;
-        let supply = Supply { cpu: estimate.cpu, memory: estimate.memory, ..Supply::default() };
+        let supply = Supply { cpu: estimate.supply.cpu, memory: estimate.supply.memory, ..Supply::default() };
         let (_plan, planning) =
             timed(|| knobs(&self.topology, &snapshot.pods, cgroups, &self.assignment, &supply, &BTreeMap::new(), &self.knobs));
         let policy = gleaner_eviction::Policy::default();
         let ((_round, state), evicting) =
-            timed(|| decide(snapshot, estimate.known_cpu(), &policy, &self.eviction, &BTreeSet::new(), false));
+            timed(|| decide(snapshot, estimate.known_supply(), &policy, &self.eviction, &BTreeSet::new(), false));
         self.eviction = state;
         [estimating, demanding, placing, planning, evicting]
     }

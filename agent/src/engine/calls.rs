@@ -126,12 +126,9 @@ impl Engine {
 
     /// CPU that can be lent on each node, as far as it is known by node.
     pub(super) fn headroom(&self) -> Option<BTreeMap<NumaId, MilliCpu>> {
-        let lent = self.estimate.as_ref()?.known_cpu()?;
-        let mut nodes = self.topology.nodes().filter(|(_, node)| !node.cpus.is_empty()).map(|(id, _)| id);
-        match (nodes.next(), nodes.next()) {
-            (Some(only), None) => Some(BTreeMap::from([(only, lent)])),
-            _ => None,
-        }
+        let estimate = self.estimate.as_ref()?;
+        let shares = super::headroom::by_node(estimate, &self.topology)?;
+        Some(shares.into_iter().map(|(id, share)| (id, share.cpu)).collect())
     }
 
     pub(super) fn record_decisions(&mut self, decisions: Decisions, now: Timestamp) {

@@ -16,7 +16,8 @@ impl Engine {
     pub(super) fn evict_now(&mut self, snapshot: &Snapshot) {
         let now = snapshot.at;
         let fired = std::mem::take(&mut self.pressure_fired);
-        let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_cpu);
+        // Not the promise: where that is raised, it would hide that there is less than was promised.
+        let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_supply);
         self.evicting.retain(|uid| snapshot.pods.contains_key(uid));
         self.spared.retain(|uid, until| *until > now && snapshot.pods.contains_key(uid));
         let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.leaving(), fired);

@@ -93,7 +93,8 @@ impl Engine {
     /// What can be lent; `None` where something that it follows from is not known.
     fn lent(&self, estimate: &Estimate) -> Option<Lent> {
         let (cpu, memory) = (estimate.known_cpu()?, estimate.known_memory()?);
-        let by_node = self.headroom().unwrap_or_default().into_iter().map(|(node, cpu)| (node, (cpu, memory))).collect();
+        let by_node = super::headroom::by_node(estimate, &self.topology).unwrap_or_default();
+        let by_node = by_node.into_iter().map(|(node, share)| (node, (share.cpu, share.memory))).collect();
         Some(Lent { cpu, memory, by_node })
     }
 

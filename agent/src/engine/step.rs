@@ -256,7 +256,7 @@ impl Engine {
 
     /// Stores what was promised; false when the disk does not take it.
     pub(super) fn save_promises(&mut self, now: Timestamp) -> bool {
-        let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.cpu, memory: e.memory });
+        let lent = self.estimate.as_ref().map(|e| Lent { at: now, cpu: e.supply.cpu, memory: e.supply.memory });
         let saved = match &mut self.qrm {
             None => self.store.save(self.ledger.assignment(), lent),
             Some(qrm) => qrm.claims.save_moved(&self.ledger).and_then(|()| self.store.save(&Assignment::default(), lent)),
@@ -283,12 +283,7 @@ impl Engine {
     }
 
     fn supply(&self) -> Supply {
-        let lent = self.estimate.as_ref();
-        Supply {
-            cpu: lent.map(|e| e.cpu.max(e.least_reclaimed_cpu())).unwrap_or_default(),
-            memory: lent.map(|e| e.memory).unwrap_or_default(),
-            ..Supply::default()
-        }
+        self.estimate.as_ref().map(super::headroom::supply).unwrap_or_default()
     }
 
     pub(super) fn record_outcomes(&mut self, outcomes: Vec<Outcome>, now: Timestamp) {

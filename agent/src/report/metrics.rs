@@ -1,6 +1,7 @@
 //! The state as OpenMetrics.
 
 use super::NodeState;
+use gleaner_model::NumaId;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -81,6 +82,21 @@ fn node(state: &NodeState, registry: &mut Registry) {
     let lent = state.estimate.as_ref();
     gauge(registry, "reclaimable_cpu_cores", "CPU that can be lent", None, lent.map(|e| cores(e.cpu)));
     gauge(registry, "reclaimable_memory", "Memory that can be lent", Some(Unit::Bytes), lent.map(|e| bytes(e.memory)));
+    let parts = || lent.iter().flat_map(|e| &e.by_node);
+    let of = |numa: &NumaId| vec![("numa", numa.to_string())];
+    let by_node = parts().map(|(id, share)| (of(id), cores(share.cpu)));
+    gauges(registry, "reclaimable_numa_cpu_cores", "CPU that can be lent on the NUMA node", None, by_node);
+    let by_node = parts().map(|(id, share)| (of(id), bytes(share.memory)));
+    gauges(registry, "reclaimable_numa_memory", "Memory that can be lent on the NUMA node", Some(Unit::Bytes), by_node);
+    let supply = lent.map(|e| &e.supply);
+    gauge(registry, "reclaimed_supply_cpu_cores", "CPU that reclaimed pods can really have", None, supply.map(|s| cores(s.cpu)));
+    gauge(
+        registry,
+        "reclaimed_supply_memory",
+        "Memory that reclaimed pods can really have",
+        Some(Unit::Bytes),
+        supply.map(|s| bytes(s.memory)),
+    );
     let health = state.health.iter().map(|(part, h)| (vec![("part", part.clone())], if h.problem.is_none() { 1.0 } else { 0.0 }));
     gauges(registry, "part_healthy", "1 when the part works, 0 when it is degraded", None, health);
     let ticks: Counter = Counter::default();
@@ -132,6 +148,22 @@ mod tests {
         assert!(text.contains("gleaner_node_cpu_usage_cores 1.5\n"), "{text}");
         assert!(text.contains("gleaner_decisions_total{kind=\"placed\"} 3\n"), "{text}");
         assert!(!text.contains("gleaner_reclaimable_cpu_cores 0"), "what is not known is not zero: {text}");
+    }
+
+    #[test]
+    fn each_numa_node_that_is_known_has_its_figures() {
+        let mut state = NodeState::empty(Timestamp::default());
+        state.estimate = Some(super::super::tests::three_nodes());
+        let text = text(&state);
+        for line in [
+            "gleaner_reclaimable_numa_cpu_cores{numa=\"0\"} 1.5\n",
+            "gleaner_reclaimable_numa_cpu_cores{numa=\"1\"} 0.0\n",
+            "gleaner_reclaimable_numa_memory_bytes{numa=\"0\"} 2147483648.0\n",
+            "gleaner_reclaimed_supply_cpu_cores 1.56\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+        assert!(!text.contains("numa=\"2\""), "what is not known has no line: {text}");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::table::{filled, known, table};
 use super::{NodeState, PodState};
 use crate::config::Mode;
-use gleaner_model::{Decision, MilliCpu, Reason, Timestamp};
+use gleaner_estimator::{Estimate, NodeShare};
+use gleaner_model::{Decision, MilliCpu, NumaId, Reason, Timestamp};
+use std::collections::BTreeMap;
 
 /// Decisions that the page shows.
 const DECISIONS: usize = 10;
@@ -127,7 +129,25 @@ fn name_of(state: &NodeState, pool: &gleaner_model::PoolName) -> String {
 
 fn reclaimable(state: &NodeState) -> String {
     let Some(estimate) = &state.estimate else { return "not known yet\n".to_owned() };
-    format!("{}\n{}\n", estimate.cpu_reason, estimate.memory_reason)
+    format!("{}\n{}\n{}", estimate.cpu_reason, estimate.memory_reason, numa(estimate))
+}
+
+/// A line for each NUMA node, where there are several.
+fn numa(estimate: &Estimate) -> String {
+    let part = |(id, share): (&NumaId, &NodeShare)| {
+        let what = if share.cpu.is_zero() && share.memory.is_zero() {
+            let supply = &estimate.supply;
+            let cpu = supply.cpu_by_node.get(id).copied().unwrap_or_default();
+            let memory = supply.memory_by_node.get(id).copied().unwrap_or_default();
+            format!("nothing is offered: {cpu} CPU and {} memory are left", memory.rounded())
+        } else {
+            format!("{} CPU, {} memory", share.cpu, share.memory.rounded())
+        };
+        (*id, what)
+    };
+    let unknown = estimate.unknown.iter().map(|(id, missing)| (*id, format!("unknown lends nothing: {missing}")));
+    let lines: BTreeMap<NumaId, String> = estimate.by_node.iter().map(part).chain(unknown).collect();
+    lines.into_iter().map(|(id, line)| format!("NUMA node {id}: {line}\n")).collect()
 }
 
 fn decisions(state: &NodeState, now: Timestamp) -> String {
@@ -164,6 +184,20 @@ mod tests {
         for part in ["PODS\n  none", "POOLS\n  none", "RECLAIMABLE NOW\n  not known yet", "LAST DECISIONS\n  none", "state of 3 s ago"] {
             assert!(page.contains(part), "{part:?} is not in\n{page}");
         }
+    }
+
+    #[test]
+    fn each_numa_node_has_a_line() {
+        let mut state = NodeState::empty(Timestamp::default());
+        state.estimate = Some(super::super::tests::three_nodes());
+        let page = draw(&state, Timestamp::default(), 200);
+        let lines: Vec<&str> = page.lines().map(str::trim).filter(|line| line.starts_with("NUMA node")).collect();
+        let expected = [
+            "NUMA node 0: 1500m CPU, 2.0Gi memory",
+            "NUMA node 1: nothing is offered: 60m CPU and 1.0Gi memory are left",
+            "NUMA node 2: unknown lends nothing: free memory: EIO",
+        ];
+        assert_eq!(lines, expected, "{page}");
     }
 
     #[test]

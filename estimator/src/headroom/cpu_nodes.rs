@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 /// What reclaimed pods can have on each NUMA node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ByNode {
-    /// How much; a node of which too little is known is not here.
+    /// How much if it were for the node alone; a node of which too little is known is not here.
+    pub(super) most: Parts,
+    /// The same cut so that together they are at most what the whole node has.
     pub(super) supply: Parts,
     /// Capacity without the reserve: more is never promised.
     pub(super) room: Parts,
@@ -39,8 +41,8 @@ pub(super) struct Taken<'a> {
 /// ```text
 /// left    = its CPUs - reserve on it - dedicated CPUs on it - what the regions need on it
 /// free    = its CPUs - reserve on it - (usage of its CPUs - usage of reclaimed pods on it)
-/// target  = min(left, free), cut in proportion where all of them are more than the whole node lends
-/// supply  = min(target, last + risePerSecond x its CPUs x time since the last tick)
+/// most    = min(left, free, last + risePerSecond x its CPUs x time since the last tick)
+/// supply  = most, of all nodes cut in proportion where together they are more than the whole node has
 /// ```
 ///
 /// What is known of the whole node only is divided: the reserve beyond the CPUs of pool `reserve`, system pods and dedicated pods without CPUs by
@@ -57,27 +59,26 @@ pub(super) fn by_node(input: &Input<'_>, policy: &Policy, taken: &Taken<'_>, who
     let Some(busy) = reading.fresh(snapshot.at, policy.stale_after.get()) else {
         let line = format!("usage by CPU: {}", gap(reading, snapshot.at));
         let unknown = capacity.iter().filter(|(_, cpus)| **cpus > 0).map(|(id, _)| (*id, line.clone())).collect();
-        return ByNode { supply: capacity.into_iter().filter(|(_, cpus)| *cpus == 0).collect(), room, unknown };
+        let none: Parts = capacity.into_iter().filter(|(_, cpus)| *cpus == 0).collect();
+        return ByNode { most: none.clone(), supply: none, room, unknown };
     };
     let demand = demand(input, &capacity, taken);
     let used = used(topology, &topology.cpus(), busy);
     let own = own(input, policy, busy);
-    let target = |(id, room): (&NumaId, &u64)| {
+    let all = MilliCpu::from_cpus(topology.cpus().count());
+    let settled = |(id, room): (&NumaId, &u64)| {
         let left = room.saturating_sub(of(&demand, *id));
         let free = room.saturating_sub(of(&used, *id).saturating_sub(of(&own, *id)));
-        (*id, left.min(free))
-    };
-    let targets = within(whole.get(), room.iter().map(target).collect());
-    let all = MilliCpu::from_cpus(topology.cpus().count());
-    let settled = |(id, target): (NumaId, u64)| {
-        let capacity = MilliCpu::new(of(&capacity, id));
+        let capacity = MilliCpu::new(of(&capacity, *id));
         let before = |last: &Given| match &last.by_node {
-            Some(nodes) => nodes.get(&id).map(|node| node.cpu).unwrap_or_default(),
+            Some(nodes) => nodes.get(id).map(|node| node.cpu).unwrap_or_default(),
             None => last.cpu.scaled(capacity.get(), all.get()),
         };
-        (id, settle(MilliCpu::new(target), last.map(|last| (before(last), last.at)), capacity, policy, snapshot.at).get())
+        let last = last.map(|last| (before(last), last.at));
+        (*id, settle(MilliCpu::new(left.min(free)), last, capacity, policy, snapshot.at).get())
     };
-    ByNode { supply: targets.into_iter().map(settled).collect(), room, unknown: BTreeMap::new() }
+    let most: Parts = room.iter().map(settled).collect();
+    ByNode { supply: within(whole.get(), most.clone()), most, room, unknown: BTreeMap::new() }
 }
 
 /// How much CPU of a set is on each node.

@@ -1,43 +1,46 @@
 //! What is too little to be of use is not offered.
 
+use super::cpu_nodes::ByNode;
+use super::parts::{Parts, sum, within};
 use super::settings::Fragments;
-use crate::NodeShare;
 use gleaner_model::{NumaId, Topology};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-/// What new pods may be promised.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Offer {
-    /// On the whole node.
-    pub(super) whole: NodeShare,
-    /// The part of it on each NUMA node that is known.
-    pub(super) by_node: BTreeMap<NumaId, NodeShare>,
+/// NUMA nodes that have too little of CPU or of memory, so that neither is of use. A node without CPUs is not judged by them, and one without memory
+/// not by that: bound pods are never there. A node of which either is not known is not judged.
+pub(super) fn useless(topology: &Topology, cpu: &Parts, memory: &Parts, least: &Fragments) -> BTreeSet<NumaId> {
+    let little = |(id, cpus): (&NumaId, &u64)| {
+        let (node, bytes) = (topology.node(*id)?, memory.get(id)?);
+        let cpu = !node.cpus.is_empty() && *cpus < least.cpu.get();
+        let memory = !node.memory.is_zero() && *bytes < least.memory.get();
+        (cpu || memory).then_some(*id)
+    };
+    cpu.iter().filter_map(little).collect()
 }
 
-impl Offer {
-    /// Without NUMA nodes that have too little of CPU or of memory, whose part is then taken from the whole; and without all of it where the rest
-    /// is too little. A NUMA node without CPUs is not judged by them, and one without memory not by that: bound pods are never there.
-    pub(super) fn without_fragments(mut self, topology: &Topology, least: &Fragments) -> Self {
-        for (id, share) in &mut self.by_node {
-            let (cpus, memory) = topology.node(*id).map_or((true, true), |node| (!node.cpus.is_empty(), !node.memory.is_zero()));
-            if (cpus && share.cpu < least.cpu) || (memory && share.memory < least.memory) {
-                let part = std::mem::take(share);
-                self.whole = NodeShare { cpu: self.whole.cpu.minus(part.cpu), memory: self.whole.memory.minus(part.memory) };
-            }
-        }
-        if self.whole.cpu < least.cpu || self.whole.memory < least.memory {
-            self.whole = NodeShare::default();
-            self.by_node.values_mut().for_each(|share| *share = NodeShare::default());
-        }
-        self
+/// What the whole node and each NUMA node offers without those: the whole no more than the others have. Those of which nothing is known may have all
+/// their room. The nodes are judged and left out before they are cut to the whole, so that the whole never grows when one has less.
+pub(super) fn without(useless: &BTreeSet<NumaId>, whole: u64, nodes: &ByNode) -> (u64, Parts) {
+    if useless.is_empty() {
+        return (whole, nodes.supply.clone());
     }
+    let others = |parts: &Parts| -> Parts { parts.iter().filter(|(id, _)| !useless.contains(id)).map(|(id, part)| (*id, *part)).collect() };
+    let most = others(&nodes.most);
+    let dark: Parts = others(&nodes.room).into_iter().filter(|(id, _)| !most.contains_key(id)).collect();
+    let have = sum(&most).saturating_add(sum(&dark));
+    let whole = whole.min(u64::try_from(have).unwrap_or(u64::MAX));
+    let mut parts = within(whole, most);
+    parts.extend(useless.iter().filter(|id| nodes.most.contains_key(id)).map(|id| (*id, 0)));
+    (whole, parts)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use gleaner_model::{Bytes, CpuId, MilliCpu, NodeInfo, RawCpu};
+    use gleaner_model::Bytes;
+    use gleaner_model::{CpuId, NodeInfo, RawCpu};
+    use std::collections::BTreeMap;
 
     const MIB: u64 = 1 << 20;
 
@@ -49,34 +52,41 @@ mod tests {
         Topology::build((0..2).map(cpu).collect(), (0..3).map(node).collect()).unwrap()
     }
 
-    fn share((cpu, mib): (u64, u64)) -> NodeShare {
-        NodeShare { cpu: MilliCpu::new(cpu), memory: Bytes::new(mib * MIB) }
-    }
-
-    fn offer(whole: (u64, u64), nodes: [(u64, u64); 3]) -> Offer {
-        Offer { whole: share(whole), by_node: (0..).map(NumaId::new).zip(nodes.map(share)).collect() }
+    fn parts(amounts: &[u64]) -> Parts {
+        (0..).map(NumaId::new).zip(amounts.iter().copied()).collect()
     }
 
     #[test]
-    fn what_is_too_little_is_not_offered_and_not_in_the_sum() {
-        let none = (0, 0);
-        let table = [
-            ("enough", offer((250, 600), [(100, 100), (100, 400), (0, 100)]), offer((250, 600), [(100, 100), (100, 400), (0, 100)])),
-            (
-                "too little CPU takes the memory along",
-                offer((250, 600), [(99, 300), (151, 300), none]),
-                offer((151, 300), [none, (151, 300), none]),
-            ),
-            (
-                "too little memory takes the CPU along",
-                offer((900, 600), [(500, 99), (300, 400), none]),
-                offer((400, 501), [none, (300, 400), none]),
-            ),
-            ("the rest is too little", offer((180, 600), [(99, 300), (81, 300), none]), offer(none, [none, none, none])),
-            ("too little on the whole", offer((99, 600), [none, none, none]), offer(none, [none, none, none])),
+    fn a_node_with_too_little_of_one_is_of_no_use() {
+        type Row = (&'static str, [u64; 3], &'static [u64], &'static [u32]);
+        let table: [Row; 5] = [
+            ("enough", [100, 100, 0], &[100, 400, 100], &[]),
+            ("too little CPU", [99, 100, 0], &[400, 400, 100], &[0]),
+            ("too little memory", [900, 900, 0], &[400, 99, 100], &[1]),
+            ("too little on a node without CPUs", [900, 900, 0], &[400, 400, 99], &[2]),
+            ("memory of two is not known", [0, 0, 0], &[400], &[0]),
         ];
-        for (name, given, expected) in table {
-            assert_eq!(given.clone().without_fragments(&topology(), &Fragments::default()), expected, "{name}: {given:?}");
+        for (name, cpu, memory, expected) in table {
+            let memory: Vec<u64> = memory.iter().map(|mib| mib * MIB).collect();
+            let found = useless(&topology(), &parts(&cpu), &parts(&memory), &Fragments::default());
+            assert_eq!(found, expected.iter().copied().map(NumaId::new).collect(), "{name}: {cpu:?} {memory:?}");
+        }
+    }
+
+    #[test]
+    fn the_whole_is_no_more_than_what_the_others_have() {
+        type Row = (&'static str, &'static [u32], u64, &'static [u64], u64, &'static [u64]);
+        let nodes = |most: &[u64]| ByNode { most: parts(most), supply: parts(&[1, 2]), room: parts(&[700, 700, 700]), ..ByNode::default() };
+        let table: [Row; 5] = [
+            ("all are of use", &[], 300, &[400, 500], 300, &[1, 2]),
+            ("the other has less", &[0], 300, &[90, 200, 0], 200, &[0, 200, 0]),
+            ("the other has more", &[0], 300, &[90, 600, 0], 300, &[0, 300, 0]),
+            ("the others are cut to the whole", &[1], 300, &[400, 99, 200], 300, &[200, 0, 100]),
+            ("one of them is not known", &[0], 900, &[90, 100], 800, &[0, 100]),
+        ];
+        for (name, useless, whole, most, expected, by_node) in table {
+            let useless = useless.iter().copied().map(NumaId::new).collect();
+            assert_eq!(without(&useless, whole, &nodes(most)), (expected, parts(by_node)), "{name}: {most:?} of {whole}");
         }
     }
 }

@@ -25,8 +25,8 @@ pub(super) struct Whole {
 ///
 /// ```text
 /// free    = MemFree + inactiveFile x Inactive(file) + memory held by reclaimed pods on it - low watermark - its part of the reserve
-/// target  = free, cut in proportion where all of them are more than the whole node lends
-/// supply  = min(target, last + risePerSecond x its memory x time since the last tick)
+/// most    = min(free, last + risePerSecond x its memory x time since the last tick)
+/// supply  = most, of all nodes cut in proportion where together they are more than the whole node has
 /// ```
 ///
 /// and under pressure as for the whole node. The reserve is divided by the nodes' memory. What a reclaimed pod holds is divided by how much is in
@@ -43,7 +43,7 @@ pub(super) fn by_node(input: &Input<'_>, policy: &Policy, whole: &Whole, last: O
     let mut unknown = BTreeMap::new();
     let mut nodes: BTreeMap<NumaId, Node> = BTreeMap::new();
     for (id, node) in topology.nodes() {
-        let read = if node.memory.is_zero() { Ok(Node::default()) } else { Node::of(snapshot.node.numa.get(&id), &fresh) };
+        let read = if node.memory.is_zero() { Ok(Node::default()) } else { Node::of(snapshot.node.numa.get(&id), fresh) };
         match read {
             Ok(node) => drop(nodes.insert(id, node)),
             Err(line) => drop(unknown.insert(id, line)),
@@ -51,25 +51,22 @@ pub(super) fn by_node(input: &Input<'_>, policy: &Policy, whole: &Whole, last: O
     }
     let sizes: Parts = topology.nodes().map(|(id, node)| (id, node.ordinary_memory().get())).collect();
     let reserve = spread_up(whole.reserve.get(), &sizes);
-    let room: Parts = nodes.iter().map(|(id, node)| (*id, node.total.saturating_sub(of(&reserve, *id)))).collect();
+    let total = |id, size: u64| nodes.get(id).map_or(size, |node| node.total);
+    let room: Parts = sizes.iter().map(|(id, size)| (*id, total(id, *size).saturating_sub(of(&reserve, *id)))).collect();
     let own = own(input, policy, &nodes);
-    let target = |(id, node): (&NumaId, &Node)| {
+    let settled = |(id, node): (&NumaId, &Node)| {
         let cache = Bytes::new(node.inactive_file).share(policy.headroom.inactive_file).get();
         let free = node.free.saturating_add(cache).saturating_add(of(&own, *id));
-        let free = free.saturating_sub(node.watermark).saturating_sub(of(&reserve, *id));
-        (*id, free.min(of(&room, *id)))
-    };
-    let targets = within(whole.supply.get(), nodes.iter().map(target).collect());
-    let settle = |(id, target): (NumaId, u64)| {
-        let capacity = nodes.get(&id).map_or(0, |node| node.total);
+        let free = free.saturating_sub(node.watermark).saturating_sub(of(&reserve, *id)).min(of(&room, *id));
         let before = |last: &Given| match &last.by_node {
-            Some(nodes) => nodes.get(&id).map(|node| node.memory).unwrap_or_default(),
-            None => last.memory.scaled(capacity, whole.capacity.get()),
+            Some(nodes) => nodes.get(id).map(|node| node.memory).unwrap_or_default(),
+            None => last.memory.scaled(node.total, whole.capacity.get()),
         };
-        let before = last.map(|last| (before(last).get(), last.at));
-        (id, target.min(whole.pressure.top(before, capacity, policy, snapshot.at).at))
+        let last = last.map(|last| (before(last).get(), last.at));
+        (*id, free.min(whole.pressure.top(last, node.total, policy, snapshot.at).at))
     };
-    ByNode { supply: targets.into_iter().map(settle).collect(), room, unknown }
+    let most: Parts = nodes.iter().map(settled).collect();
+    ByNode { supply: within(whole.supply.get(), most.clone()), most, room, unknown }
 }
 
 /// One node's readings, in bytes.

@@ -47,6 +47,7 @@ pub(super) fn of(parts: &Parts, id: NumaId) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

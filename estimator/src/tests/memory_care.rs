@@ -80,7 +80,7 @@ fn memory_does_not_rise_while_tasks_wait_for_it_and_falls_while_they_wait_long()
         let readings = ContainerReadings { memory_pressure: of_pod, ..measured(0, 0, at(NOW)) };
         let mut s = snapshot(NOW, 0, &[(pod("a", class, 0), Some(readings))]);
         s.node.memory_pressure = of_node;
-        let given = Given { at: at(NOW - 1), cpu: MilliCpu::ZERO, memory: Bytes::new(last), ..Given::default() };
+        let given = Given { at: at(NOW - 1), cpu: MilliCpu::from_cpus(7), memory: Bytes::new(last), ..Given::default() };
         let state = State { given: Some(given), ..settled(&s, &Assignment::default()) };
         let estimate = estimate(&s, &machine(), &Assignment::default(), &slow, &state).0;
         // In shares of a machine whose thousandths are no whole bytes.

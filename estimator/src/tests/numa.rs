@@ -184,7 +184,7 @@ fn a_node_with_too_little_of_one_offers_neither_and_the_sum_is_less_by_it() {
     assert_eq!(shares[1], NodeShare::default(), "50m are of no use");
     assert_eq!(estimate.cpu, MilliCpu::new(3550 - 50), "{}", estimate.cpu_reason);
     assert_eq!(cpu_rule(&estimate).0, ReclaimRule::Fragment);
-    assert_eq!(estimate.memory, estimate.supply.memory.minus(estimate.supply.memory_by_node[&NumaId::new(1)]));
+    assert_eq!(estimate.memory, estimate.supply.memory_by_node[&NumaId::new(0)], "{}", estimate.memory_reason);
     assert_eq!(
         (estimate.supply.cpu, estimate.supply.cpu_by_node[&NumaId::new(1)]),
         (MilliCpu::new(3550), MilliCpu::new(50)),

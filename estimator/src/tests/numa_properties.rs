@@ -116,6 +116,8 @@ proptest! {
         let (calm, _) = lend(&s, &assignment, &policy, &state);
         let (busy, _) = lend(&busier, &assignment, &policy, &state);
         prop_assert!(busy.supply.cpu <= calm.supply.cpu, "{}\n{}", calm.cpu_reason, busy.cpu_reason);
+        prop_assert!(busy.cpu <= calm.cpu, "{}\n{}\n{:?}\n{:?}", calm.cpu_reason, busy.cpu_reason, calm.by_node, busy.by_node);
+        prop_assert!(busy.memory <= calm.memory, "{}\n{}\n{:?}\n{:?}", calm.memory_reason, busy.memory_reason, calm.by_node, busy.by_node);
         prop_assert!(busy.supply.memory <= calm.supply.memory, "{}\n{}", calm.memory_reason, busy.memory_reason);
         prop_assert!(busy.supply.cpu_by_node.get(&node) <= calm.supply.cpu_by_node.get(&node), "{:?}\n{:?}", calm.supply, busy.supply);
         prop_assert!(busy.supply.memory_by_node.get(&node) <= calm.supply.memory_by_node.get(&node), "{:?}\n{:?}", calm.supply, busy.supply);

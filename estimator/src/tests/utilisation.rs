@@ -18,6 +18,9 @@ fn raising() -> Policy {
     policy
 }
 
+/// The pods at a moment, with their readings.
+type Pods = Box<dyn Fn(Timestamp) -> Vec<(Pod, Option<ContainerReadings>)>>;
+
 /// A reclaimed pod that was promised this much CPU.
 fn promised(milli: u64) -> Pod {
     let mut pod = pod("r", QosClass::Reclaimed, 0);
@@ -44,7 +47,6 @@ fn after(policy: &Policy, seconds: u64, pods: &dyn Fn(Timestamp) -> Vec<(Pod, Op
 fn the_promise_is_raised_while_little_is_used_of_what_was_promised() {
     let supply = 4000;
     let one = |promise: u64, used: u64| move |now| vec![(promised(promise), Some(measured(used, 0, now)))];
-    type Pods = Box<dyn Fn(Timestamp) -> Vec<(Pod, Option<ContainerReadings>)>>;
     let table: [(&str, Pods, u64); 9] = [
         ("nothing is promised, nothing is known of use", Box::new(|_| vec![]), supply),
         ("nothing is used of it", Box::new(one(2000, 0)), 4800),
