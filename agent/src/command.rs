@@ -3,9 +3,11 @@
 mod doctor;
 mod live;
 mod logs;
+mod replay;
 mod restore;
 
 pub(crate) use doctor::doctor;
+pub(crate) use replay::replay;
 pub(crate) use restore::restore;
 
 use crate::cli::{AgentArgs, ExplainArgs, StatusArgs};

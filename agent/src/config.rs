@@ -4,6 +4,7 @@ mod sections;
 
 use crate::cli::{AgentArgs, ConfigArgs};
 use crate::kubernetes::{KubernetesSettings, ReportSettings};
+use crate::record::RecordSettings;
 use crate::remote::RemoteSettings;
 use gleaner_model::{CgroupPath, QosConfig, Span, Topology};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) report: ReportSettings,
     /// The container runtime's socket for plugins.
     pub(crate) nri: NriSettings,
+    /// Whether ticks are recorded.
+    pub(crate) record: RecordSettings,
     /// Where pods come from, and who writes their cpusets.
     pub(crate) mode: Mode,
 }
@@ -165,6 +168,7 @@ impl Default for Config {
             kubernetes: KubernetesSettings::default(),
             report: ReportSettings::default(),
             nri: NriSettings::default(),
+            record: RecordSettings::default(),
             mode: Mode::default(),
         }
     }
@@ -226,6 +230,12 @@ impl Config {
         config.standalone.keep_pods |= args.keep_pods;
         if let Some(dir) = &args.manifests {
             config.standalone.manifests.clone_from(dir);
+        }
+        if let Some(file) = &args.record {
+            if file.file_name().is_none() {
+                problems.push(format!("--record: {} names no file", file.display()));
+            }
+            config.record.file = Some(file.clone());
         }
         config.mode = match (args.standalone, args.qrm, args.nri, args.reconcile) {
             (true, ..) => Mode::Standalone,
@@ -295,6 +305,7 @@ impl Config {
         }
         problems.extend(self.report.validate().into_iter().map(|p| format!("report.{p}")));
         problems.extend(self.kubernetes.validate().into_iter().map(|p| format!("kubernetes.{p}")));
+        problems.extend(self.record.validate().into_iter().map(|p| format!("record.{p}")));
         problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));
         problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
         problems.extend(self.take_back.validate().into_iter().map(|p| format!("takeBack.{p}")));

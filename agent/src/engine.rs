@@ -13,6 +13,7 @@ mod moving;
 mod own;
 mod parts;
 mod publish;
+mod recording;
 mod reporting;
 mod runtime_says;
 mod sources;
@@ -30,6 +31,7 @@ use crate::health::Health;
 use crate::kubernetes::{Followed, Links};
 use crate::manifest::{self, Manifest, Wanted};
 use crate::qrm::{Qrm, Served};
+use crate::record::Recording;
 use crate::recorder::Recorder;
 use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
@@ -117,6 +119,8 @@ pub(crate) struct Engine {
     pressure_fired: bool,
     stopping: bool,
     recorder: Recorder,
+    /// Where ticks are recorded, if they are.
+    recording: Option<Recording>,
     health: Health,
     ticks: u64,
     /// Held so that no second agent works on the same node.

@@ -22,6 +22,7 @@ mod manifest;
 mod pod_object;
 mod presence;
 mod qrm;
+mod record;
 mod recorder;
 mod remote;
 mod report;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Status(args) => command::status(args),
         Command::Explain(args) => command::explain(args),
         Command::Doctor(args) => command::doctor(args),
+        Command::Replay(args) => command::replay(args),
         Command::Restore(args) => command::restore(args),
         Command::InitContainer(args) => {
             let cause = runtime::init::run(args);

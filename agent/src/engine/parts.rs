@@ -103,6 +103,7 @@ impl Engine {
             pressure_fired: false,
             stopping: false,
             recorder: Recorder::default(),
+            recording: None,
             health: Health::default(),
             ticks: 0,
             _locks: locks,
