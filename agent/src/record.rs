@@ -6,6 +6,8 @@
 
 mod codec;
 mod files;
+#[cfg(test)]
+mod fixtures;
 mod line;
 mod member;
 mod patch;

@@ -6,8 +6,8 @@ use gleaner_estimator::{Advice, Estimate, Region};
 use gleaner_eviction::Round;
 use gleaner_model::{Assignment, Decision, Pod, PodUid, PoolName, Snapshot};
 use gleaner_qrm_plugins::PlacePolicy;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Error, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -196,3 +196,6 @@ fn replaced(line: PlacementLine, now: &Before) -> Result<Placed, String> {
 fn read<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T, String> {
     T::deserialize(value).map_err(|error| format!("{what}: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

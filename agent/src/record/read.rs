@@ -25,6 +25,8 @@ pub(crate) struct Lines<R> {
     reader: BufReader<MultiGzDecoder<R>>,
     /// The number of the line that was read last, from 1.
     pub(crate) number: u64,
+    /// A line of so many bytes is refused.
+    longest: u64,
 }
 
 /// Opens a recording. Never waits: a fifo or a device in its place is an error.
@@ -41,7 +43,7 @@ pub(crate) fn open(path: &Path) -> io::Result<Lines<BufReader<File>>> {
 
 impl<R: Read> Lines<R> {
     pub(super) fn new(packed: R) -> Self {
-        Self { reader: BufReader::new(MultiGzDecoder::new(packed)), number: 0 }
+        Self { reader: BufReader::new(MultiGzDecoder::new(packed)), number: 0, longest: LONGEST }
     }
 
     /// The next line.
@@ -50,7 +52,7 @@ impl<R: Read> Lines<R> {
     /// What is wrong with the line `number`.
     pub(crate) fn next(&mut self) -> Result<Next, String> {
         let mut text = Vec::new();
-        let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut text);
+        let read = (&mut self.reader).take(self.longest).read_until(b'\n', &mut text);
         match read {
             // What was written last may be cut off, at whatever place: a full disk, a crash.
             Err(error) => return Ok(Next::Broken(error.to_string())),
@@ -58,8 +60,8 @@ impl<R: Read> Lines<R> {
             Ok(_) => self.number += 1,
         }
         if text.pop() != Some(b'\n') {
-            let long = u64::try_from(text.len()).is_ok_and(|length| length + 1 >= LONGEST);
-            return Err(if long { format!("is longer than {} MiB", LONGEST >> 20) } else { "does not end".to_owned() });
+            let long = u64::try_from(text.len()).is_ok_and(|length| length.saturating_add(1) >= self.longest);
+            return Err(if long { format!("is longer than {} MiB", self.longest >> 20) } else { "does not end".to_owned() });
         }
         line(&text).map(Next::Line)
     }
