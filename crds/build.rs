@@ -4,7 +4,10 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(["estimator.proto", "nri.proto", "pluginregistration.proto", "podresources.proto", "resourceplugin.proto"], ["proto"])?;
+    let descriptors = protox::compile(
+        ["estimator.proto", "nri.proto", "pluginregistration.proto", "podresources.proto", "resourceplugin.proto"],
+        ["proto"],
+    )?;
     tonic_prost_build::configure()
         // Ordered maps: the same answer is the same bytes, in a recording too.
         .btree_map(".")

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Say what this node has and lacks, and which features are on because of it.
     Doctor(DoctorArgs),
+    /// Run the agent's code over recorded ticks: show that it decides the same again, and what other policies would have lent.
+    Replay(ReplayArgs),
     /// Put every kernel file back as it was before the agent wrote it; the agent must not be running.
     Restore(RestoreArgs),
     /// Say what the policies would have lent and risked on nodes made from usage traces.
@@ -78,6 +80,9 @@ pub(crate) struct AgentArgs {
     /// On a clean stop, leave pods running and knobs as they are.
     #[arg(long)]
     pub(crate) keep_pods: bool,
+    /// Write every tick into this file, for `gleaner replay`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// Draw the live view in this terminal; logs go to agent.log in the state folder.
     #[arg(long)]
     pub(crate) view: bool,
@@ -107,6 +112,22 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// Print the same as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Files that `gleaner agent --record` wrote; several are read in the order in which they were recorded.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Run this policy over the same ticks too, and compare; may be given several times.
+    #[arg(long = "policy", value_name = "NAME")]
+    pub(crate) policies: Vec<String>,
+    /// How far somebody who knows the future looks ahead, with whom all are compared.
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) horizon: String,
     /// Print the same as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,10 +3,12 @@
 mod doctor;
 mod live;
 mod logs;
+mod replay;
 mod restore;
 mod simulate;
 
 pub(crate) use doctor::doctor;
+pub(crate) use replay::replay;
 pub(crate) use restore::restore;
 pub(crate) use simulate::simulate;
 

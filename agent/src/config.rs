@@ -5,6 +5,7 @@ mod sections;
 use crate::cli::{AgentArgs, ConfigArgs};
 use crate::estimators::EstimatorSettings;
 use crate::kubernetes::{KubernetesSettings, ReportSettings};
+use crate::record::RecordSettings;
 use crate::remote::RemoteSettings;
 use gleaner_model::{CgroupPath, QosConfig, Span, Topology};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) report: ReportSettings,
     /// The container runtime's socket for plugins.
     pub(crate) nri: NriSettings,
+    /// Whether ticks are recorded.
+    pub(crate) record: RecordSettings,
     /// Where pods come from, and who writes their cpusets.
     pub(crate) mode: Mode,
 }
@@ -170,6 +173,7 @@ impl Default for Config {
             kubernetes: KubernetesSettings::default(),
             report: ReportSettings::default(),
             nri: NriSettings::default(),
+            record: RecordSettings::default(),
             mode: Mode::default(),
         }
     }
@@ -231,6 +235,12 @@ impl Config {
         config.standalone.keep_pods |= args.keep_pods;
         if let Some(dir) = &args.manifests {
             config.standalone.manifests.clone_from(dir);
+        }
+        if let Some(file) = &args.record {
+            if file.file_name().is_none() {
+                problems.push(format!("--record: {} names no file", file.display()));
+            }
+            config.record.file = Some(file.clone());
         }
         config.mode = match (args.standalone, args.qrm, args.nri, args.reconcile) {
             (true, ..) => Mode::Standalone,
@@ -302,6 +312,7 @@ impl Config {
         problems.extend(estimators.map(|p| format!("estimators.{p}")));
         problems.extend(self.report.validate().into_iter().map(|p| format!("report.{p}")));
         problems.extend(self.kubernetes.validate().into_iter().map(|p| format!("kubernetes.{p}")));
+        problems.extend(self.record.validate().into_iter().map(|p| format!("record.{p}")));
         problems.extend(self.plugins.validate().into_iter().map(|p| format!("plugins.{p}")));
         problems.extend(self.knobs.validate().into_iter().map(|p| format!("knobs.{p}")));
         problems.extend(self.take_back.validate().into_iter().map(|p| format!("takeBack.{p}")));

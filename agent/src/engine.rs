@@ -14,6 +14,7 @@ mod moving;
 mod own;
 mod parts;
 mod publish;
+mod recording;
 mod reporting;
 mod runtime_says;
 mod sources;
@@ -32,6 +33,7 @@ use crate::health::Health;
 use crate::kubernetes::{Followed, Links};
 use crate::manifest::{self, Manifest, Wanted};
 use crate::qrm::{Qrm, Served};
+use crate::record::Recording;
 use crate::recorder::Recorder;
 use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
@@ -75,6 +77,8 @@ pub(crate) struct Engine {
     estimator: gleaner_estimator::State,
     /// What other processes supplied for regions.
     advisers: Advisers,
+    /// What of it held at the last tick.
+    advice: BTreeMap<gleaner_estimator::Region, gleaner_estimator::Advice>,
     /// What they are told.
     told: watch::Sender<Option<Told>>,
     eviction: gleaner_eviction::State,
@@ -121,6 +125,8 @@ pub(crate) struct Engine {
     pressure_fired: bool,
     stopping: bool,
     recorder: Recorder,
+    /// Where ticks are recorded, if they are.
+    recording: Option<Recording>,
     health: Health,
     ticks: u64,
     /// Held so that no second agent works on the same node.

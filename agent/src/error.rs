@@ -65,6 +65,12 @@ pub(crate) enum AgentError {
     /// There is no way to the cluster.
     #[error("no way to the cluster: {0}")]
     NoCluster(String),
+    /// An argument of the command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A file that was given is of no use.
+    #[error("{0}")]
+    Unusable(String),
     /// Kernel files.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -79,6 +85,8 @@ impl AgentError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage(_) => crate::config::EX_USAGE,
+            // EX_DATAERR of sysexits.h.
+            Self::Unusable(_) => 65,
             // EX_NOPERM of sysexits.h.
             Self::NotRoot { .. } => 77,
             _ => 1,

@@ -23,6 +23,7 @@ mod manifest;
 mod pod_object;
 mod presence;
 mod qrm;
+mod record;
 mod recorder;
 mod remote;
 mod report;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Status(args) => command::status(args),
         Command::Explain(args) => command::explain(args),
         Command::Doctor(args) => command::doctor(args),
+        Command::Replay(args) => command::replay(args),
         Command::Restore(args) => command::restore(args),
         Command::Simulate(args) => command::simulate(args),
         Command::InitContainer(args) => {

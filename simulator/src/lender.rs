@@ -1,7 +1,8 @@
 //! What a policy would promise on a simulated node: the one place that ties the simulator to the estimator.
 
-use gleaner_estimator::{Policy, PolicyName};
-use gleaner_model::{MilliCpu, Timestamp, WallTime, WorkloadName};
+use gleaner_estimator::{ContainerTrack, Control, Histories, Member, Policy, PolicyName, RegionHistory, Sight, basis, settle};
+use gleaner_model::{ContainerName, MilliCpu, Timestamp, WallTime, WorkloadName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a node has, and how much of it is never lent.
@@ -50,27 +51,86 @@ impl<L: Lender + ?Sized> Lender for Box<L> {
 
 /// A policy on a node.
 #[must_use]
-pub fn lender(_name: PolicyName, policy: &Policy, machine: Machine) -> Box<dyn Lender + Send> {
-    Box::new(Margin { policy: policy.clone(), machine, promised: MilliCpu::ZERO, last: None })
+pub fn lender(name: PolicyName, policy: &Policy, machine: Machine) -> Box<dyn Lender + Send> {
+    Box::new(Region {
+        name,
+        policy: policy.clone(),
+        machine,
+        history: RegionHistory::default(),
+        histories: Histories::default(),
+        tracks: BTreeMap::new(),
+        control: Control::default(),
+        promised: None,
+    })
 }
 
-/// Use with a margin, and the agent's ramp.
-struct Margin {
+/// All pods of a node in one region: the estimator's own history, policy and ramp. What the agent does beside that is not here: a sample is never late, and tasks
+/// that wait for a CPU are not seen.
+struct Region {
+    name: PolicyName,
     policy: Policy,
     machine: Machine,
-    promised: MilliCpu,
-    last: Option<Timestamp>,
+    history: RegionHistory,
+    histories: Histories,
+    tracks: BTreeMap<u64, (ContainerTrack, Option<(WorkloadName, ContainerName)>)>,
+    control: Control,
+    promised: Option<(MilliCpu, Timestamp)>,
 }
 
-impl Lender for Margin {
-    fn second(&mut self, now: Timestamp, _wall: WallTime, uses: &[VmUse<'_>]) -> MilliCpu {
-        let used: Option<MilliCpu> = uses.iter().map(|each| each.usage).sum();
-        let aim = used.map_or(MilliCpu::ZERO, |used| self.machine.free(used.plus(used.share(self.policy.usage_margin))));
-        let passed = self.last.map_or(Duration::ZERO, |last| now.since(last));
-        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
-        let rise = self.machine.capacity.share(self.policy.rise_per_second).scaled(millis, 1000);
-        self.last = Some(now);
-        self.promised = aim.min(self.promised.plus(rise));
-        self.promised
+impl Region {
+    /// Notes what each pod used in its track and, when a minute is over, in the history of its workload.
+    fn watch(&mut self, now: Timestamp, wall: WallTime, uses: &[VmUse<'_>]) {
+        if self.tracks.len() > uses.len() || uses.iter().any(|each| !self.tracks.contains_key(&each.pod)) {
+            let live: BTreeSet<u64> = uses.iter().map(|each| each.pod).collect();
+            self.tracks.retain(|pod, _| live.contains(pod));
+        }
+        for each in uses {
+            let Some(usage) = each.usage else { continue };
+            let (track, key) = self.tracks.entry(each.pod).or_insert_with(|| (ContainerTrack::default(), key(each.workload)));
+            if let Some(minute) = track.observe(now, Some(wall), usage, MilliCpu::ZERO)
+                && let Some(key) = key
+            {
+                self.histories.observe_workload(key, &minute, &self.policy.history);
+            }
+        }
     }
+}
+
+impl Lender for Region {
+    fn second(&mut self, now: Timestamp, wall: WallTime, uses: &[VmUse<'_>]) -> MilliCpu {
+        self.watch(now, wall, uses);
+        let usage: Option<MilliCpu> = uses.iter().map(|each| each.usage).sum();
+        let target = usage.map_or(MilliCpu::ZERO, |usage| {
+            let requested: MilliCpu = uses.iter().map(|each| each.request).sum();
+            self.history.observe(now, Some(wall), usage, basis(requested), &self.policy.history);
+            let member = |each: &VmUse<'_>| {
+                let track = self.tracks.get(&each.pod);
+                let (request, age) = (Some(each.request), each.age);
+                let history = track.and_then(|(_, key)| self.histories.workloads.get(key.as_ref()?));
+                Member {
+                    request,
+                    limit: request,
+                    usage: each.usage,
+                    load: track.and_then(|(track, _)| track.loads()),
+                    age,
+                    history,
+                    like: None,
+                }
+            };
+            let members: Vec<Member<'_>> = uses.iter().map(member).collect();
+            let wanted = usage.plus(usage.share(self.policy.usage_margin));
+            let capacity = self.machine.capacity;
+            let sight = Sight { now, wall: Some(wall), capacity, requested, members: &members, usage, wanted, indicators: &[] };
+            let required = self.control.step(&self.history, &self.policy, self.name, &sight, None);
+            self.machine.free(required.cpu.max(usage))
+        });
+        let promise = settle(target, self.promised, self.machine.capacity, &self.policy, now);
+        self.promised = Some((promise, now));
+        promise
+    }
+}
+
+/// A VM is a pod of one container.
+fn key(workload: &WorkloadName) -> Option<(WorkloadName, ContainerName)> {
+    Some((workload.clone(), "main".parse().ok()?))
 }

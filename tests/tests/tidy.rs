@@ -39,10 +39,12 @@ const BOTH_WORLDS: [&str; 2] = ["agent", "tests"];
 /// How files are written or made.
 const WRITES: [&str; 4] = ["fs::write", "OpenOptions", "File::create", "File::options"];
 /// Files outside `host` that write, and what: no kernel file.
-const MAY_WRITE: [(&str, &str); 3] = [
-    ("agent/src/command/logs.rs", "the agent's own log"),
+const MAY_WRITE: [(&str, &str); 5] = [
     ("agent/src/command/simulate.rs", "plots, where it is told to"),
+    ("agent/src/command/logs.rs", "the agent's own log"),
     ("agent/src/runtime/container.rs", "logs of containers"),
+    ("agent/src/record/files.rs", "recordings"),
+    ("agent/src/record/read.rs", "nothing, but opens recordings so that it never waits"),
 ];
 const LONGEST: usize = 400;
 

@@ -20,8 +20,10 @@ impl Engine {
         let supply = self.estimate.as_ref().and_then(gleaner_estimator::Estimate::known_supply);
         self.evicting.retain(|uid| snapshot.pods.contains_key(uid));
         self.spared.retain(|uid, until| *until > now && snapshot.pods.contains_key(uid));
-        let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &self.leaving(), fired);
+        let leaving = self.leaving();
+        let (round, state) = gleaner_eviction::decide(snapshot, supply, &self.config.eviction, &self.eviction, &leaving, fired);
         self.eviction = state;
+        self.record_eviction(leaving, fired, &round);
         self.withdraw_moot(snapshot, supply);
         let mut off: Vec<String> = round.notes.iter().map(ToString::to_string).collect();
         let nobody_ends = self.kubelets_pods().is_some() && self.cluster.is_none();

@@ -21,7 +21,7 @@ pub(super) fn by_node(estimate: &Estimate, topology: &Topology) -> Option<BTreeM
 /// What there is for reclaimed pods that run: not what may be promised, which can be more or less.
 pub(super) fn supply(estimate: &Estimate) -> Supply {
     let gleaner_estimator::Supply { cpu, memory, memory_by_node, .. } = estimate.supply.clone();
-    Supply { cpu, memory, memory_by_node }
+    Supply { cpu: cpu.max(estimate.least_reclaimed_cpu()), memory, memory_by_node }
 }
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ pub(crate) fn start(config: Config, config_file: Option<PathBuf>) -> Result<Star
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     engine.note("topology", topology_warning, now);
     engine.note("psi", psi_problem, now);
+    engine.start_recording(&sender, now);
     match engine.config.mode {
         Mode::Standalone => engine.take_over(loaded, now)?,
         Mode::Qrm => engine.take_over_claims(loaded, now),

@@ -43,6 +43,7 @@ impl Engine {
         self.sampler.set_targets(self.targets());
         self.save_pods(now);
         self.tell_cluster();
+        let snapshot = self.record_tick(snapshot);
         self.put_back(snapshot);
     }
 
@@ -80,8 +81,9 @@ impl Engine {
 
     fn estimate_now(&mut self, snapshot: &Snapshot) {
         let now = snapshot.at;
-        let advice = self.advisers.advice(now);
-        let input = Input { snapshot, topology: &self.topology, assignment: self.ledger.assignment(), advice: &advice };
+        self.record_before(now);
+        self.advice = self.advisers.advice(now);
+        let input = Input { snapshot, topology: &self.topology, assignment: self.ledger.assignment(), advice: &self.advice };
         let (estimate, state) = gleaner_estimator::estimate(&input, &self.config.estimator, std::mem::take(&mut self.estimator));
         self.estimator = state;
         let capacity = MilliCpu::from_cpus(self.topology.cpus().count()).get();
@@ -191,8 +193,11 @@ impl Engine {
         }
     }
 
-    fn placement(&self, start: &Assignment, pods: &BTreeMap<PodUid, Pod>) -> Placement {
-        place(&self.topology, start, pods, &demands(pods, &self.pool_sizes()), &self.config.placement)
+    pub(super) fn placement(&self, start: &Assignment, pods: &BTreeMap<PodUid, Pod>) -> Placement {
+        let sizes = self.pool_sizes();
+        let placement = place(&self.topology, start, pods, &demands(pods, &sizes), &self.config.placement);
+        self.record_placement(start, pods, sizes, &placement);
+        placement
     }
 
     pub(super) fn pool_sizes(&self) -> BTreeMap<PoolName, u32> {

@@ -3,8 +3,8 @@
 use super::Engine;
 use crate::kubernetes::{EventReason, PodsEvent};
 use crate::stock::{Stock, give_exclusive, lowered};
-use gleaner_model::{Assignment, CpuSet, KnobId, KnobKind, Plan, Pod, PodUid, PoolName, QosClass, Reason, Subject, Timestamp};
-use gleaner_qrm_plugins::{Placement, demands, place};
+use gleaner_model::{Assignment, CpuSet, KnobId, KnobKind, Plan, Pod, PodUid, QosClass, Reason, Subject, Timestamp};
+use gleaner_qrm_plugins::Placement;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl Engine {
         }
         let pods = stock.pods().clone();
         let before = self.ledger.assignment().clone();
-        let (placement, short) = self.solve_stock(stock, &pods, &question.1, now);
+        let (placement, short) = self.solve_stock(stock, &pods, now);
         self.tell_lowered(&pods, short, now);
         self.record_decisions(placement.decisions, now);
         self.settled = (before == placement.assignment).then_some(question);
@@ -75,13 +75,7 @@ impl Engine {
     }
 
     /// The placement, and the pods that cannot have what they ask for, with the cause.
-    fn solve_stock(
-        &self,
-        stock: &Stock,
-        pods: &BTreeMap<PodUid, Pod>,
-        sizes: &BTreeMap<PoolName, u32>,
-        now: Timestamp,
-    ) -> (Placement, BTreeMap<PodUid, String>) {
+    fn solve_stock(&self, stock: &Stock, pods: &BTreeMap<PodUid, Pod>, now: Timestamp) -> (Placement, BTreeMap<PodUid, String>) {
         let mut start: Assignment = self.ledger.assignment().clone();
         give_exclusive(&self.topology, stock.exclusive(), |uid| pods.contains_key(uid), &mut start);
         // One that had to be lowered asks anew for what it wants: as one that is among the shared pods it would keep that place.
@@ -98,7 +92,7 @@ impl Engine {
                     *pod = lowered(pod);
                 }
             }
-            let placement = place(&self.topology, &start, &pods, &demands(&pods, sizes), &self.config.placement);
+            let placement = self.placement(&start, &pods);
             let known = short.len();
             short.extend(placement.refused.iter().map(|(uid, reason)| (uid.clone(), super::step::cause(reason))));
             if short.len() == known {

@@ -24,6 +24,9 @@ impl Engine {
 
     /// Puts the node back as it was. Returns what could not be put back, a line each.
     pub(super) fn finish(mut self) -> Vec<String> {
+        if let Some(recording) = self.recording.take() {
+            recording.stop();
+        }
         // An agent that is replaced by its next version must not leave the kubelet's pods without isolation in between.
         if self.config.standalone.keep_pods || self.kubelets_pods().is_some() {
             return Vec::new();

@@ -1,8 +1,8 @@
 //! The caller of one plugin in another process: one call after the other, each with its deadline, in a task of its own.
 
 use super::door::is_trusted;
-use super::socket::{ServeError, own_user};
 use super::registry::{PluginEvent, allocated, allocations, hints, options, request};
+use super::socket::{ServeError, own_user};
 use crate::remote::{Answer, Ask, Call, Fault, Told};
 use gleaner_crds::resourceplugin as proto;
 use gleaner_crds::resourceplugin::resource_plugin_client::ResourcePluginClient;

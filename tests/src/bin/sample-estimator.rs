@@ -9,7 +9,9 @@ use tokio::sync::watch;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let (Some(socket), Some(percent)) = (arguments.next(), arguments.next()) else { return Err("usage: sample-estimator SOCKET PERCENT".into()) };
+    let (Some(socket), Some(percent)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: sample-estimator SOCKET PERCENT".into());
+    };
     let listener = UnixListener::bind(&socket).map_err(|error| format!("{socket}: {error}"))?;
     let (_alive, ends) = watch::channel(true);
     serve(listener, Sample::new(Opinion::OfUse(percent.parse()?)), ends);

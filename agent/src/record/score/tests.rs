@@ -1,0 +1,59 @@
+use super::*;
+use proptest::prelude::*;
+
+const ROOM: u64 = 4000;
+
+fn intervals(demands: &[u64]) -> Vec<Interval> {
+    let one = |demand: &u64| Interval { length: Duration::from_secs(1), demand: MilliCpu::new(*demand), room: MilliCpu::new(ROOM) };
+    demands.iter().map(one).collect()
+}
+
+fn promises(milli: &[u64]) -> Vec<MilliCpu> {
+    milli.iter().copied().map(MilliCpu::new).collect()
+}
+
+fn is(found: f64, expected: f64) -> bool {
+    (found - expected).abs() < 1e-9
+}
+
+#[test]
+fn what_was_lent_and_risked_is_counted() {
+    let of = intervals(&[1000, 3500, 1000, 1000]);
+    let score = score(&of, &promises(&[1000, 1000, 400, 3000]), Duration::from_secs(1));
+    assert!(is(score.mean_lent_cpu, 1.35), "{score:?}");
+    assert!(is(score.lent_cpu_hours, 5.4 / 3600.0), "{score:?}");
+    assert!(is(score.violation_seconds, 1.0), "only the second interval is above the room: {score:?}");
+    assert!(is(score.worst_cut_cpu, 0.6), "{score:?}");
+    assert!(is(score.changes_per_hour, 1800.0), "{score:?}");
+    assert!(is(score.of_clairvoyant.unwrap(), 5.4 / 9.5 * 100.0), "{score:?}");
+}
+
+#[test]
+fn nothing_recorded_is_nothing_lent() {
+    assert_eq!(score(&[], &[], Duration::from_secs(60)), Score::default());
+}
+
+#[test]
+fn demand_that_meets_the_room_is_no_violation() {
+    let score = score(&intervals(&[3000]), &promises(&[1000]), Duration::from_secs(60));
+    assert!(is(score.violation_seconds, 0.0), "{score:?}");
+}
+
+proptest! {
+    /// Against the definition: the room less the highest demand of the intervals that begin before the horizon.
+    #[test]
+    fn the_clairvoyant_leaves_room_for_the_peak_ahead(demands in prop::collection::vec(0u64..6000, 0..40), horizon in 0usize..50) {
+        let plain: Vec<MilliCpu> = (0..demands.len())
+            .map(|i| MilliCpu::new(ROOM).minus(MilliCpu::new(*demands[i..demands.len().min(i + horizon.max(1))].iter().max().unwrap())))
+            .collect();
+        prop_assert_eq!(clairvoyant(&intervals(&demands), Duration::from_secs(horizon as u64)), plain);
+    }
+
+    #[test]
+    fn the_clairvoyant_never_breaks_its_promise(demands in prop::collection::vec(0u64..4000, 1..40), horizon in 1u64..50) {
+        let of = intervals(&demands);
+        let score = score(&of, &clairvoyant(&of, Duration::from_secs(horizon)), Duration::from_secs(horizon));
+        prop_assert!(is(score.violation_seconds, 0.0), "{score:?}");
+        prop_assert!(score.of_clairvoyant.is_none_or(|share| is(share, 100.0)), "{score:?}");
+    }
+}
