@@ -65,9 +65,6 @@ pub(crate) enum AgentError {
     /// There is no way to the cluster.
     #[error("no way to the cluster: {0}")]
     NoCluster(String),
-    /// An argument of the command line is wrong.
-    #[error("{0}")]
-    Usage(String),
     /// A file that was given is of no use.
     #[error("{0}")]
     Unusable(String),

@@ -185,6 +185,9 @@ mod tests {
             at: Timestamp::default(),
             cpu,
             memory,
+            regions: BTreeMap::new(),
+            isolated: BTreeMap::new(),
+            least_reclaimed: BTreeMap::new(),
             cpu_reason: Reason::ReclaimableCpu {
                 given: cpu,
                 rule,

@@ -1,7 +1,7 @@
 //! What a policy would promise on a simulated node: the one place that ties the simulator to the estimator.
 
-use gleaner_estimator::{ContainerTrack, Control, Histories, Member, Policy, PolicyName, RegionHistory, Sight, basis, settle};
-use gleaner_model::{ContainerName, MilliCpu, Timestamp, WallTime, WorkloadName};
+use gleaner_estimator::{ContainerTrack, Control, Histories, Indicator, Member, Policy, PolicyName, RegionHistory, Sight, basis, settle};
+use gleaner_model::{ContainerName, MilliCpu, Permille, Timestamp, WallTime, WorkloadName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -60,6 +60,7 @@ pub fn lender(name: PolicyName, policy: &Policy, machine: Machine) -> Box<dyn Le
         histories: Histories::default(),
         tracks: BTreeMap::new(),
         control: Control::default(),
+        required: None,
         promised: None,
     })
 }
@@ -74,6 +75,7 @@ struct Region {
     histories: Histories,
     tracks: BTreeMap<u64, (ContainerTrack, Option<(WorkloadName, ContainerName)>)>,
     control: Control,
+    required: Option<MilliCpu>,
     promised: Option<(MilliCpu, Timestamp)>,
 }
 
@@ -93,6 +95,17 @@ impl Region {
                 self.histories.observe_workload(key, &minute, &self.policy.history);
             }
         }
+    }
+}
+
+impl Region {
+    /// A model of the pressure that the policy `feedback` goes by, for traces tell none: the share of what is used now that was not required before, and so waited
+    /// while the region's pool had not grown. The other policies are judged without.
+    fn pressure(&self, usage: MilliCpu) -> Vec<Indicator> {
+        let (PolicyName::Feedback, Some(target)) = (self.name, self.policy.feedback.cpu_pressure) else { return Vec::new() };
+        let short = self.required.map_or(MilliCpu::ZERO, |required| usage.minus(required));
+        let current = Permille::of(short.get(), usage.get()).unwrap_or_default();
+        vec![Indicator { name: "cpu_pressure".to_owned(), current: current.get().into(), target: target.get().into() }]
     }
 }
 
@@ -120,8 +133,10 @@ impl Lender for Region {
             let members: Vec<Member<'_>> = uses.iter().map(member).collect();
             let wanted = usage.plus(usage.share(self.policy.usage_margin));
             let capacity = self.machine.capacity;
-            let sight = Sight { now, wall: Some(wall), capacity, requested, members: &members, usage, wanted, indicators: &[] };
+            let indicators = self.pressure(usage);
+            let sight = Sight { now, wall: Some(wall), capacity, requested, members: &members, usage, wanted, indicators: &indicators };
             let required = self.control.step(&self.history, &self.policy, self.name, &sight, None);
+            self.required = Some(required.cpu);
             self.machine.free(required.cpu.max(usage))
         });
         let promise = settle(target, self.promised, self.machine.capacity, &self.policy, now);

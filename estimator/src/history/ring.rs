@@ -71,7 +71,11 @@ impl Ring {
     /// The largest value of a window back from the newest.
     #[must_use]
     pub fn max_since(&self, window: Duration) -> Option<u32> {
-        self.window(window).flatten().max()
+        let steps = window.as_nanos().div_ceil(self.step.as_nanos().max(1)).max(1);
+        let skipped = self.values.len().saturating_sub(usize::try_from(steps).unwrap_or(usize::MAX));
+        // One more than each, so that a hole is 0 and the loop has no branch: it runs over a day of minutes each second.
+        let largest = self.values.range(skipped..).fold(0, |largest: u32, value| largest.max(value.wrapping_add(1)));
+        largest.checked_sub(1)
     }
 
     /// The mean of the values of a window back from the newest, rounded down. Holes do not count.
