@@ -102,7 +102,7 @@ pub(crate) fn nodes(value: &Value) -> NumaSet {
 }
 
 /// Where the cases are; `None` when they are nowhere, which is then said.
-fn folder(test: &str) -> Option<PathBuf> {
+fn folder() -> Option<PathBuf> {
     let named = std::env::var_os("GLEANER_VECTORS").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     let folder = named.clone().unwrap_or(beside);
@@ -110,6 +110,7 @@ fn folder(test: &str) -> Option<PathBuf> {
         return Some(folder);
     }
     assert!(named.is_none(), "GLEANER_VECTORS names {}, which is no folder", folder.display());
+    let test = std::thread::current().name().unwrap_or("vectors").to_owned();
     eprintln!("SKIP {test}: no vectors; GLEANER_VECTORS names their folder");
     None
 }
@@ -130,7 +131,7 @@ struct Tally {
 /// Runs every case of a file through `check`. Prints passed of total, for each operation and in all; fails with every case that differs and
 /// is not listed, and every listed one that does not differ.
 pub(crate) fn run(file: &str, check: impl Fn(&Case) -> Outcome) {
-    let Some(folder) = folder(file) else { return };
+    let Some(folder) = folder() else { return };
     let cases: Vec<Case> = read(&folder.join(format!("{file}.json")));
     let listed: BTreeMap<String, String> = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/differences.json"));
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();

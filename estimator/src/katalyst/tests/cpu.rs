@@ -126,6 +126,7 @@ fn the_headroom_follows_how_much_of_it_is_used() {
         ("nothing to supply", group(0, 0, 0, 9000), &by_use, [0, 0]),
         ("little used: more than before", group(12, 3000, 3000, 12_000), &by_use, [11, 5]),
         ("much used: as before", group(12, 9000, 9000, 15_000), &by_use, [10, 5]),
+        ("at least the supply", group(12, 9000, 9000, 1000), &by_use, [8, 4]),
         ("too much used: less than before", group(12, 12_000, 12_000, 15_000), &with_max, [8, 4]),
         ("at most the share of the supply", group(12, 3000, 3000, 99_000), &by_use, [12, 6]),
         ("at most the nodes", group(24, 0, 0, 99_000), &by_use, [16, 8]),

@@ -91,8 +91,12 @@ fn each_node_has_its_part_of_what_is_free_beyond_watermarks_and_reserves() {
     let page_cache = nodes(&[NumaMemory { inactive_file: gib(20), ..node(100, 60) }]);
     assert_eq!(promises(&aware(&page_cache), &cached), [70 - 5 - 4], "page cache");
     let busy = NumaAwareMemory { others_requested: gib(40), others_used: gib(20), ..aware(&one) };
-    // Of 40 used by someone, a part of 4 / 20 is kept.
+    // Of 40 that are not free, a part of 4 / 20 is kept.
     assert_eq!(promises(&busy, &settings), [60 - 5 - 4 - 8], "others that use less than they asked for");
+    let asking = nodes(&[NumaMemory { requested: gib(20), ..node(100, 60) }]);
+    let both = NumaAwareMemory { nodes: &asking, reclaimed_used: gib(20), ..busy };
+    // Of 40 that are not free, a part of 4 / 40 is kept; reclaimed pods use what they requested.
+    assert_eq!(promises(&both, &settings), [60 - 5 - 4 - 4 + 20], "others and reclaimed pods");
     let idle = NumaAwareMemory { others_requested: gib(40), ..aware(&one) };
     assert_eq!(promises(&idle, &settings), [60 - 5 - 4 - 4], "others that use nothing");
     assert_eq!(promises(&aware(&nodes(&[node(100, 0)])), &settings), [0], "nothing free");

@@ -12,6 +12,7 @@ fn sizes_are_brought_into_what_there_is() {
         (10, vec![3, 2], 5, true, vec![3, 2, 5], Fit::AsWanted),
         (12, vec![3, 2], 5, true, vec![4, 3, 5], Fit::Expanded),
         (5, vec![3, 2], 5, true, vec![1, 1, 3], Fit::Shrunk),
+        (9, vec![2, 4, 4], 0, false, vec![2, 3, 4], Fit::Shrunk),
         (2, vec![3, 2], 5, true, vec![2, 2, 2], Fit::Together),
         (0, vec![3, 2], 0, true, vec![0, 0], Fit::Together),
         (2, vec![3, 0, 1], 0, false, vec![1, 0, 1], Fit::Shrunk),
@@ -41,6 +42,19 @@ fn the_largest_pools_lend_first() {
     ] {
         let expected = expected.into_iter().map(|(pool, size)| (name(pool), size)).collect();
         assert_eq!(spread_overlap(&pools(&sizes), required), expected, "{required} of {sizes:?}");
+    }
+}
+
+#[test]
+fn isolated_pods_get_their_upper_size_where_the_shared_pool_keeps_need_and_requests() {
+    for (available, requirement, requested, expected) in [(20, 6, 10, 8), (20, 10, 12, 8), (20, 6, 13, 4), (20, 13, 6, 4)] {
+        let shared = [SharedRegion { pool: name("share"), node: None, requirement, requested }];
+        let isolated = [IsolatedRegion { pool: name("alone"), node: None, lower: 4, upper: 8 }];
+        let (available, reserved) = (nodes(&[available]), nodes(&[0]));
+        let (shared, isolated) = (&shared[..], &isolated[..]);
+        let input = ProvisionInput { available: &available, reserved: &reserved, shared, isolated, reclaim: true, overlap: false };
+        let found = assemble_provision(&input);
+        assert_eq!(found[&None].pools[&name("alone")], expected, "{input:?}");
     }
 }
 
