@@ -17,9 +17,9 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// The configuration of tests: quick to react, and nothing kept back, so that a small machine has something to lend;
-/// what is lent follows use at once.
-const CONFIG: &str =
-    "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi, composite: {windows: [], warmUp: 0s}}\n";
+/// what is lent follows use at once, and a little of it is offered too.
+const CONFIG: &str = "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi, \
+                      composite: {windows: [], warmUp: 0s}, headroom: {fragments: {cpu: 0, memory: 0}}}\n";
 
 /// A folder and a cgroup of their own, and the agent that works there. Dropping it ends and removes everything.
 #[derive(Debug)]
