@@ -15,6 +15,8 @@ mod doctor;
 mod engine;
 mod error;
 mod health;
+#[allow(dead_code, reason = "the engine does not keep histories yet")]
+mod histories;
 mod http;
 mod kubelet;
 mod kubernetes;
