@@ -68,6 +68,9 @@ pub enum Reason {
         demand: Option<MilliCpu>,
         /// Sum of its pods' requests.
         requested: MilliCpu,
+        /// What ruled the demand; `None` while it is not known, or without pods.
+        #[serde(default)]
+        by: Option<RequirementRule>,
         /// What kept it smaller than it should be.
         #[serde(default)]
         rule: SizeRule,
@@ -248,11 +251,12 @@ impl fmt::Display for Reason {
                 write!(f, ": capacity {capacity} - reserve {reserve} - demand {demand}, free {free}")?;
                 if differs { write!(f, ", supply {supply}") } else { Ok(()) }
             }
-            Self::PoolSize { cpus, demand: Some(demand), requested, rule } => {
+            Self::PoolSize { cpus, demand: Some(demand), requested, by, rule } => {
                 let late = if demand.ceil_cpus().max(1) < *cpus { "; less must be enough for a while before it shrinks" } else { "" };
-                write!(f, "needs {}: demand {demand}, requested {requested}{late}{rule}", count(*cpus))
+                let by = by.map(|by| format!(" ({by})")).unwrap_or_default();
+                write!(f, "needs {}: demand {demand}{by}, requested {requested}{late}{rule}", count(*cpus))
             }
-            Self::PoolSize { cpus, demand: None, requested, rule } => {
+            Self::PoolSize { cpus, demand: None, requested, rule, .. } => {
                 write!(f, "needs {}: demand not known yet, requested {requested}{rule}", count(*cpus))
             }
             Self::Isolated { pool, cpus, used, tolerated, requested, limit } => {

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 /// Lends what there is, and evicts two seconds after it lends nothing.
 fn lending(reserve: u32) -> String {
     format!(
-        "samplingPeriod: 500ms\nestimator: {{risePerSecond: 100%, cpuReserve: {reserve}, memoryReserve: 64Mi}}\nplacement: {{overlapShare: true}}\n\
+        "samplingPeriod: 500ms\nestimator: {{risePerSecond: 100%, cpuReserve: {reserve}, memoryReserve: 64Mi, composite: {{windows: [], warmUp: 0s}}}}\nplacement: {{overlapShare: true}}\n\
          eviction: {{suppressionAfter: 2s, suppressionTolerance: 150%, coolDown: 1s}}\nstandalone: {{evictedBackOff: 1h}}\n"
     )
 }

@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 mod endpoint;
 mod escape;
+mod estimators;
 mod eviction;
 mod foreign;
 mod memory;
