@@ -16,7 +16,6 @@ mod engine;
 mod error;
 mod estimators;
 mod health;
-#[allow(dead_code, reason = "the engine does not keep histories yet")]
 mod histories;
 mod http;
 mod kubelet;

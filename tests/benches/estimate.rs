@@ -53,7 +53,7 @@ fn run(containers: u32) -> Result<Series, Box<dyn Error>> {
 
 /// The state after the hour, in memory and as it would be stored.
 fn sizes(containers: u32, state: &State, snapshot: &Snapshot) -> Result<(), Box<dyn Error>> {
-    let histories = state.checkpoint(snapshot.at, snapshot.wall).histories;
+    let histories = state.histories();
     let largest_region = histories.regions.iter().map(|(_, history)| history.bytes()).max().unwrap_or(0);
     let largest_workload = histories.workloads.iter().map(|(_, history)| history.bytes()).max().unwrap_or(0);
     let written = serde_json::to_string(state)?.len();

@@ -108,22 +108,20 @@ fn replicas_add_to_the_same_slot_and_a_late_one_to_none_that_is_over() {
 }
 
 #[test]
-fn a_shape_is_relative_to_the_days_mean() {
+fn an_hour_is_known_when_all_its_slots_are() {
     let (mut profile, settings) = (Profile::default(), settings());
-    assert_eq!(profile.partial_shape(), None);
-    (0..20).for_each(|slot| profile.observe(wall(slot * 1800), 9, if slot < 10 { 100 } else { 300 }, &settings));
-    profile.observe(wall(20 * 1800), 9, 300, &settings);
-    let mut partial = [None; 24];
-    partial[..5].fill(Some(500));
-    partial[5..10].fill(Some(1500));
-    assert_eq!(profile.partial_shape(), Some(partial), "half an hour is not enough for the eleventh");
-    assert_eq!(profile.shape(), None);
-    (20..48).for_each(|slot| profile.observe(wall(slot * 1800), 9, 200, &settings));
-    let shape = profile.shape().unwrap();
-    assert_eq!((shape[0], shape[5], shape[20]), (496, 1489, 992), "{shape:?}");
-    let mut idle = Profile::default();
-    (0..48).for_each(|slot| idle.observe(wall(slot * 1800), 0, 0, &settings));
-    assert_eq!((idle.partial_shape(), idle.days()), (None, 1));
+    assert_eq!(profile.hours(), [None; 24]);
+    (0..20).for_each(|slot| {
+        profile.observe(wall(slot * 1800), if slot % 2 == 0 { 500 } else { 400 }, if slot < 10 { 100 } else { 300 }, &settings)
+    });
+    profile.observe(wall(20 * 1800), 900, 300, &settings);
+    let mut hours = [None; 24];
+    hours[..5].fill(expected(500, 100, 1));
+    hours[5..10].fill(expected(500, 300, 1));
+    assert_eq!(profile.hours(), hours, "half an hour is not enough for the eleventh");
+    profile.observe(wall(21 * 1800), 700, 100, &settings);
+    hours[10] = expected(900, 200, 1);
+    assert_eq!(profile.hours(), hours);
 }
 
 #[test]
@@ -149,7 +147,7 @@ proptest! {
             let minute = Minute { at: Timestamp::since_boot(moment), wall: date.map(WallTime::from_unix), peak, mean: mean.min(peak) };
             profile.add(&minute, &settings);
             whole.observe(WallTime::from_unix(date.unwrap_or(0)), peak, mean.min(peak), &settings);
-            let _ = (profile.expect(WallTime::from_unix(from), horizon), profile.shape(), whole.shape());
+            let _ = (profile.expect(WallTime::from_unix(from), horizon), profile.hours(), whole.hours());
             for found in [profile.expect(WallTime::from_unix(from), horizon), whole.expect(WallTime::from_unix(date.unwrap_or(0)), secs(0))] {
                 prop_assert!(found.is_none_or(|e| e.days > 0), "{found:?}");
             }
