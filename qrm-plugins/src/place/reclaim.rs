@@ -33,12 +33,12 @@ pub(super) struct Reclaim {
 pub(super) fn settle<'a>(context: &'a Context<'a>, open: &CpuSet, dedicated: &Dedicated, bound: &mut Bound<'a>) -> Reclaim {
     let (mut room, fallback) = Room::of_all(context, open, dedicated, bound);
     let unbound = context.demands.reclaim_pods > 0 || fallback;
-    if unbound && room.seeds_needed {
-        room.seed_for_all();
-    }
     let takes_rest = context.policy.mode == ReclaimMode::Cpuset && (unbound || !room.nodes.is_empty());
     if takes_rest && room.seeds_needed {
         room.seed_least(&bound.shares);
+    }
+    if unbound && room.seeds_needed {
+        room.seed_for_all();
     }
     let reclaimed = context.demands.bound.iter().filter(|(_, demand)| demand.reclaimed()).map(|(uid, _)| uid);
     let members = context.demands.members.iter().filter(|(_, pool)| is_reclaim(pool)).map(|(uid, _)| uid);
@@ -192,8 +192,11 @@ impl<'a> Room<'a> {
 
     /// A CPU for unbound reclaimed pods, away from the nodes of bound ones if there is one.
     fn seed_for_all(&mut self) {
-        let bound = self.context.layout.cpus_of(&self.nodes);
-        let seeded = self.seed(&self.open.difference(&bound));
+        let outside = self.open.difference(&self.context.layout.cpus_of(&self.nodes));
+        if !self.seeds.is_disjoint(&outside) {
+            return;
+        }
+        let seeded = self.seed(&outside);
         if !seeded && self.seeds.is_empty() && self.lent.is_empty() {
             let open = self.open.clone();
             self.seed(&open);

@@ -20,6 +20,7 @@ mod memory;
 mod numa;
 mod pods;
 mod pools;
+mod record;
 mod refusal;
 mod shadow;
 mod slips;

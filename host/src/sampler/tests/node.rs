@@ -3,7 +3,7 @@ use crate::cgroup::Layout;
 use crate::clock;
 use crate::process::scratch::until;
 use crate::sampler::SamplerCore;
-use gleaner_model::{Absence, Bytes, CpuId, MilliCpu, NodeReadings, NumaId, Permille, Reading, SwapReadings, Timestamp};
+use gleaner_model::{Absence, Bytes, CpuId, MilliCpu, NodeReadings, NumaId, Reading, SwapReadings, Timestamp};
 use std::path::Path;
 use std::time::Duration;
 
