@@ -16,8 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// The configuration of tests: quick to react, and nothing kept back, so that a small machine has something to lend;
-/// what is lent follows use at once, and a little of it is offered too.
+/// The configuration of tests: quick to react, nothing kept back, and a little is offered too, so that a small machine has something to lend.
 const CONFIG: &str = "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi, \
                       composite: {windows: [], warmUp: 0s}, headroom: {fragments: {cpu: 0, memory: 0}}}\n";
 
