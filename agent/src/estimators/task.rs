@@ -125,3 +125,6 @@ pub(super) fn request(told: &Told) -> AdviseRequest {
         regions: told.regions.iter().map(report).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;
