@@ -95,8 +95,8 @@ fn a_day_is_expected_to_be_as_those_before() {
     for (hour, hours, peak, mean) in [(3, 1, 1000, 1000), (8, 1, 1000, 1000), (8, 2, 6000, 3500), (10, 1, 6000, 6000)] {
         assert_eq!(expect(hour, hours), Some(Expected { peak: cpu(peak), mean: cpu(mean), days: 3 }), "{hours} hours from {hour} on");
     }
-    let shape = region.profile().shape().unwrap();
-    assert_eq!((shape[3], shape[12]), (375, 2250), "{shape:?}");
+    let hours = region.profile().hours();
+    assert_eq!((hours[3].unwrap().peak, hours[12].unwrap().peak), (1250, 7500), "in parts of the basis: {hours:?}");
 }
 
 proptest! {
