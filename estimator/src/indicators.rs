@@ -5,13 +5,13 @@
 use crate::advice::Advice;
 use crate::requirement::Indicator;
 use crate::requirement::feedback::FeedbackSettings;
-use gleaner_model::{ContainerReadings, CpuSet, Permille, PodUid, Snapshot, Timestamp};
+use gleaner_model::{ContainerReadings, CpuSet, Permille, PodReadings, Snapshot, Timestamp};
 use std::time::Duration;
 
 /// Another process can supply no more figures for one region; what comes after them is not looked at.
 const MOST_SUPPLIED: usize = 16;
 
-/// The indicators of a region, in a fixed order: `cpu_pressure`, `throttled`, `cpu_sched_wait`, those of `advice` as they were supplied (a
+/// The indicators of a region from its pods' readings, in a fixed order: `cpu_pressure`, `throttled`, `cpu_sched_wait`, those of `advice` as they were supplied (a
 /// latency, or `cpi` from whoever reads performance counters).
 ///
 /// - `cpu_pressure`, thousandths: of the container that is worst off, the lesser of the kernel's average over 10 s and the share of the last
@@ -26,14 +26,13 @@ const MOST_SUPPLIED: usize = 16;
 #[must_use]
 pub fn indicators<'a>(
     snapshot: &Snapshot,
-    pods: impl IntoIterator<Item = &'a PodUid>,
+    pods: impl IntoIterator<Item = &'a PodReadings>,
     cpus: &CpuSet,
     settings: &FeedbackSettings,
     stale_after: Duration,
     advice: Option<&Advice>,
 ) -> Vec<Indicator> {
-    let readings = pods.into_iter().filter_map(|pod| snapshot.readings.get(pod));
-    let containers: Vec<&ContainerReadings> = readings.flat_map(|pod| pod.containers.values()).map(Box::as_ref).collect();
+    let containers: Vec<&ContainerReadings> = pods.into_iter().flat_map(|pod| pod.containers.values()).map(Box::as_ref).collect();
     let fresh = Fresh { now: snapshot.at, stale_after };
     let own = [
         ("cpu_pressure", containers.iter().filter_map(|container| fresh.pressure(container)).max(), settings.cpu_pressure),
@@ -78,7 +77,7 @@ impl Fresh {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use gleaner_model::{Absence, CpuPressure, PodReadings, Pressure, PressureLine, Reading};
+    use gleaner_model::{Absence, CpuPressure, PodUid, Pressure, PressureLine, Reading};
     use std::collections::BTreeMap;
 
     const NOW: Timestamp = Timestamp::since_boot(Duration::from_secs(100));
@@ -113,7 +112,7 @@ mod tests {
     }
 
     fn shown(snapshot: &Snapshot, cpus: &str, advice: Option<&Advice>) -> Vec<(String, u64, u64)> {
-        let found = indicators(snapshot, [&uid()], &cpus.parse().unwrap(), &all(), STALE_AFTER, advice);
+        let found = indicators(snapshot, snapshot.readings.values(), &cpus.parse().unwrap(), &all(), STALE_AFTER, advice);
         found.into_iter().map(|indicator| (indicator.name, indicator.current, indicator.target)).collect()
     }
 
@@ -153,7 +152,7 @@ mod tests {
     fn only_what_has_a_target_is_looked_at() {
         let snapshot = snapshot(vec![container(ago(pressure(900, 900), 0), ago(Permille::new(0), 0))]);
         let settings = FeedbackSettings { cpu_pressure: None, throttled: Some(Permille::new(0)), ..FeedbackSettings::default() };
-        assert_eq!(indicators(&snapshot, [&uid()], &CpuSet::new(), &settings, STALE_AFTER, None), []);
+        assert_eq!(indicators(&snapshot, snapshot.readings.values(), &CpuSet::new(), &settings, STALE_AFTER, None), []);
     }
 
     #[test]

@@ -10,8 +10,10 @@ use crate::pools::{IsolationSize, home_of};
 use crate::region::Region;
 use crate::requirement::{Member, PolicyName};
 use crate::{Input, RegionFigures};
-use gleaner_model::{ContainerName, ContainerReadings, CpuSet, MilliCpu, Pod, PodUid, PoolName, QosClass, Timestamp, WallTime};
-use std::collections::{BTreeMap, BTreeSet};
+use gleaner_model::{
+    ContainerName, ContainerReadings, CpuSet, MilliCpu, Pod, PodReadings, PodUid, PoolName, QosClass, Timestamp, WallTime,
+};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What one region needs.
@@ -53,26 +55,36 @@ pub(crate) struct Memory<'a> {
     pub(crate) clusters: &'a Clusters,
 }
 
-/// The region of each pod that is in one; an isolated pod is one of its own, and the default pool is there without pods too. A system pod that joins pools by the
-/// beginning of their names counts in the first of them, so that it is counted once.
-fn regions(
-    input: &Input<'_>,
-    needs: &BTreeMap<PodUid, PodNeed>,
+/// A pod of a region, with all that is to be looked up of it: once, since on a full node it is the looking up that takes the time.
+struct Resident<'a> {
+    pod: &'a Pod,
+    readings: Option<&'a PodReadings>,
+    need: &'a PodNeed,
+}
+
+/// The pods of each region, by their uids; an isolated pod is in a region of its own, and the default pool is there without pods too. A system pod that joins pools by
+/// the beginning of their names counts in the first of them, so that it is counted once.
+fn regions<'a>(
+    input: &Input<'a>,
+    needs: &'a BTreeMap<PodUid, PodNeed>,
     isolated: &BTreeMap<PodUid, IsolationSize>,
-) -> BTreeMap<Region, Vec<PodUid>> {
-    let of_class = |class| input.snapshot.pods.values().filter(move |pod| pod.class() == class && needs.contains_key(&pod.uid));
-    let mut regions: BTreeMap<Region, Vec<PodUid>> = BTreeMap::from([(Region::Pool(PoolName::share()), Vec::new())]);
-    for pod in of_class(QosClass::Shared) {
+) -> BTreeMap<Region, Vec<Resident<'a>>> {
+    let snapshot = input.snapshot;
+    let resident = |pod: &'a Pod| Some(Resident { pod, readings: snapshot.readings.get(&pod.uid), need: needs.get(&pod.uid)? });
+    let of_class = |class| snapshot.pods.values().filter(move |pod| pod.class() == class).filter_map(resident);
+    let mut regions: BTreeMap<Region, Vec<Resident<'a>>> = BTreeMap::from([(Region::Pool(PoolName::share()), Vec::new())]);
+    for resident in of_class(QosClass::Shared) {
+        let pod = resident.pod;
         let pool = isolated.get(&pod.uid).map_or_else(|| home_of(pod, input.assignment), |size| size.own.clone());
-        regions.entry(Region::Pool(pool)).or_default().push(pod.uid.clone());
+        regions.entry(Region::Pool(pool)).or_default().push(resident);
     }
-    for pod in of_class(QosClass::System) {
-        let joined = |region: &&Region| match (region, &pod.qos.cpu.pool) {
+    for resident in of_class(QosClass::System) {
+        let joined = |region: &&Region| match (region, &resident.pod.qos.cpu.pool) {
             (Region::Pool(name), Some(prefix)) => !name.is_isolation() && name.as_str().starts_with(prefix.as_str()),
             _ => false,
         };
         let region = regions.keys().find(joined).cloned().unwrap_or(Region::System);
-        regions.entry(region).or_default().push(pod.uid.clone());
+        regions.entry(region).or_default().push(resident);
     }
     regions
 }
@@ -117,43 +129,46 @@ pub(crate) fn needs(
 ) -> BTreeMap<Region, RegionNeed> {
     let regions = regions(input, pods, isolated);
     remembered.controls.retain(|region, _| regions.contains_key(region));
-    watch(input, policy, &regions, &mut remembered);
-    let request = |uid: &PodUid| input.snapshot.pods.get(uid).map(Pod::cpu_request).unwrap_or_default();
-    let all: MilliCpu = regions.values().flatten().map(request).sum();
-    let one = |(region, uids): (Region, Vec<PodUid>)| {
-        let mut need = RegionNeed { pods: uids.len(), requested: uids.iter().map(request).sum(), ..RegionNeed::default() };
-        uids.iter().filter_map(|uid| pods.get(uid)).for_each(|pod| need.now.add(&pod.cpu));
-        if need.now.missing.is_empty() && !uids.is_empty() {
-            need.figures = Some(ask(input, policy, (&region, &uids), &need, all, &mut remembered));
+    remembered.tracks.retain(|uid, _| pods.contains_key(uid));
+    regions.values().flatten().for_each(|resident| watch(input, policy, resident, &mut remembered));
+    let begun: Vec<RegionNeed> = regions.values().map(|residents| now(residents)).collect();
+    let all: MilliCpu = begun.iter().map(|need| need.requested).sum();
+    let one = |((region, residents), mut need): ((Region, Vec<Resident<'_>>), RegionNeed)| {
+        if need.now.missing.is_empty() && !residents.is_empty() {
+            need.figures = Some(ask(input, policy, (&region, &residents), &need, all, &mut remembered));
             need.pool = remembered.controls.get(&region).and_then(Control::pool);
         }
         (region, need)
     };
-    regions.into_iter().map(one).collect()
+    regions.into_iter().zip(begun).map(one).collect()
 }
 
-/// Notes what each container used and waited for.
-fn watch(input: &Input<'_>, policy: &Policy, regions: &BTreeMap<Region, Vec<PodUid>>, remembered: &mut Memory<'_>) {
-    let snapshot = input.snapshot;
+/// What pods need before their policy is asked.
+fn now(residents: &[Resident<'_>]) -> RegionNeed {
+    let requested = residents.iter().map(|resident| resident.pod.cpu_request()).sum();
+    let mut need = RegionNeed { pods: residents.len(), requested, ..RegionNeed::default() };
+    residents.iter().for_each(|resident| need.now.add(&resident.need.cpu));
+    need
+}
+
+/// Notes what each container of a pod used and waited for.
+fn watch(input: &Input<'_>, policy: &Policy, resident: &Resident<'_>, remembered: &mut Memory<'_>) {
+    let (snapshot, pod) = (input.snapshot, resident.pod);
+    let Some(readings) = resident.readings else { return };
     let capacity = MilliCpu::from_cpus(input.topology.cpus().count());
-    let live: BTreeSet<&PodUid> = regions.values().flatten().collect();
-    remembered.tracks.retain(|uid, _| live.contains(uid));
-    for uid in live {
-        let (Some(pod), Some(readings)) = (snapshot.pods.get(uid), snapshot.readings.get(uid)) else { continue };
-        let tracks = remembered.tracks.entry(uid.clone()).or_default();
-        tracks.retain(|name, _| readings.containers.contains_key(name));
-        for (name, readings) in &readings.containers {
-            let Some(usage) = usage(readings, snapshot.at, policy) else { continue };
-            let waited = readings.cpu_pressure.fresh(snapshot.at, policy.stale_after.get());
-            let waited = waited.map_or(MilliCpu::ZERO, |pressure| MilliCpu::new(u64::from(pressure.waiting.get())));
-            // What is more than there is was not used: a counter was read wrong.
-            let usage = usage.min(capacity);
-            let track = tracks.entry(name.clone()).or_default();
-            if let Some(minute) = track.observe(snapshot.at, snapshot.wall, usage, waited)
-                && let Some(workload) = &pod.workload
-            {
-                remembered.histories.observe_workload(&(workload.clone(), name.clone()), &minute, &policy.history);
-            }
+    let tracks = remembered.tracks.entry(pod.uid.clone()).or_default();
+    tracks.retain(|name, _| readings.containers.contains_key(name));
+    for (name, readings) in &readings.containers {
+        let Some(usage) = usage(readings, snapshot.at, policy) else { continue };
+        let waited = readings.cpu_pressure.fresh(snapshot.at, policy.stale_after.get());
+        let waited = waited.map_or(MilliCpu::ZERO, |pressure| MilliCpu::new(u64::from(pressure.waiting.get())));
+        // What is more than there is was not used: a counter was read wrong.
+        let usage = usage.min(capacity);
+        let track = tracks.entry(name.clone()).or_default();
+        if let Some(minute) = track.observe(snapshot.at, snapshot.wall, usage, waited)
+            && let Some(workload) = &pod.workload
+        {
+            remembered.histories.observe_workload(&(workload.clone(), name.clone()), &minute, &policy.history);
         }
     }
 }
@@ -161,7 +176,7 @@ fn watch(input: &Input<'_>, policy: &Policy, regions: &BTreeMap<Region, Vec<PodU
 fn ask(
     input: &Input<'_>,
     policy: &Policy,
-    (region, uids): (&Region, &[PodUid]),
+    (region, residents): (&Region, &[Resident<'_>]),
     need: &RegionNeed,
     all: MilliCpu,
     remembered: &mut Memory<'_>,
@@ -170,13 +185,14 @@ fn ask(
     let node = MilliCpu::from_cpus(input.topology.cpus().count());
     // Without requests the node is as much theirs as anybody's.
     let capacity = if all.is_zero() { node } else { node.scaled(need.requested.get(), all.get()) };
-    let used = uids.iter().filter_map(|uid| snapshot.readings.get(uid)).flat_map(|readings| readings.containers.values());
+    let readings = || residents.iter().filter_map(|resident| resident.readings);
+    let used = readings().flat_map(|readings| readings.containers.values());
     let usage = used.filter_map(|readings| usage(readings, snapshot.at, policy)).sum::<MilliCpu>().min(node);
     let moment = (snapshot.at, snapshot.wall);
     remembered.histories.observe_region(region, moment, usage, basis(need.requested), &policy.history);
-    let members = members(input, policy, uids, remembered.tracks, remembered.histories, remembered.clusters);
+    let members = members(input, policy, residents, remembered.tracks, remembered.histories, remembered.clusters);
     let advice = input.advice.get(region).filter(|advice| advice.is_valid(snapshot.at));
-    let indicators = indicators(snapshot, uids, &own_cpus(region, input), &policy.feedback, policy.stale_after.get(), advice);
+    let indicators = indicators(snapshot, readings(), &own_cpus(region, input), &policy.feedback, policy.stale_after.get(), advice);
     let sight = Sight {
         now: snapshot.at,
         wall: snapshot.wall,
@@ -195,25 +211,25 @@ fn ask(
 }
 
 fn members<'a>(
-    input: &Input<'a>,
+    input: &Input<'_>,
     policy: &Policy,
-    uids: &[PodUid],
+    residents: &[Resident<'_>],
     tracks: &Tracks,
     histories: &'a Histories,
     clusters: &Clusters,
 ) -> Vec<Member<'a>> {
     let snapshot = input.snapshot;
-    // Who is like whom is asked only where it can matter: it is the dearest question here.
+    // What a workload did before, and who is like it, is asked only where it can matter: it is the dearest question here.
     let seasonal = policy.policy == PolicyName::Seasonal || policy.regions.values().any(|name| *name == PolicyName::Seasonal);
-    let young =
+    let matters =
         |track: Option<&ContainerTrack>| seasonal || track.is_none_or(|track| track.age(snapshot.at) < policy.composite.warm_up.get());
     let mut members = Vec::new();
-    for uid in uids {
-        let (Some(pod), Some(readings)) = (snapshot.pods.get(uid), snapshot.readings.get(uid)) else { continue };
-        for (name, readings) in &readings.containers {
-            let key = pod.workload.as_ref().map(|workload| (workload.clone(), name.clone()));
+    for Resident { pod, readings, .. } in residents {
+        let tracks = tracks.get(&pod.uid);
+        for (name, readings) in readings.iter().flat_map(|readings| &readings.containers) {
+            let track = tracks.and_then(|tracks| tracks.get(name));
+            let key = pod.workload.as_ref().filter(|_| matters(track)).map(|workload| (workload.clone(), name.clone()));
             let history = key.and_then(|key| histories.workloads.get(&key));
-            let track = tracks.get(uid).and_then(|tracks| tracks.get(name));
             let container = pod.containers.iter().find(|container| container.name == *name);
             members.push(Member {
                 request: container.and_then(|container| container.cpu.request),
@@ -222,7 +238,7 @@ fn members<'a>(
                 load: track.and_then(ContainerTrack::loads),
                 age: track.map(|track| track.age(snapshot.at)).unwrap_or_default(),
                 history,
-                like: history.filter(|_| young(track)).and_then(|history| like(history, clusters, snapshot.wall)),
+                like: history.and_then(|history| like(history, clusters, snapshot.wall)),
             });
         }
     }

@@ -5,6 +5,7 @@ mod lending;
 mod memory_care;
 mod numa;
 mod numa_properties;
+mod policies;
 mod pool_sizes;
 mod properties;
 mod utilisation;
