@@ -4,8 +4,7 @@
 use gleaner_estimator::{Input, Policy, State, estimate};
 use gleaner_model::{
     Assignment, Bytes, Container, ContainerKind, ContainerReadings, CpuPressure, KubeQos, MemoryReadings, MilliCpu, NodeReadings, Permille,
-    Pod, PodName, Pressure, PressureLine, QosClass, QosSpec, Reading, Requirement, Snapshot, Timestamp, Topology, WallTime,
-    WorkloadName,
+    Pod, PodName, Pressure, PressureLine, QosClass, QosSpec, Reading, Requirement, Snapshot, Timestamp, Topology, WallTime, WorkloadName,
 };
 use gleaner_tests::bench::{Series, info, timed, within};
 use std::collections::BTreeMap;

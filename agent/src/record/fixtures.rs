@@ -101,7 +101,7 @@ impl Ticker {
         let placements = if result == assignment { Vec::new() } else { vec![placed] };
         let leaving: BTreeSet<PodUid> = BTreeSet::new();
         let (round, eviction) =
-            gleaner_eviction::decide(&snapshot, estimate.known_cpu(), &self.policies.eviction, &before.eviction, &leaving, false);
+            gleaner_eviction::decide(&snapshot, estimate.known_supply(), &self.policies.eviction, &before.eviction, &leaving, false);
         self.states = States { estimator, eviction };
         self.assignment = result;
         Tick {

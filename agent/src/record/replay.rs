@@ -202,7 +202,7 @@ impl Runner {
         let eviction = match &recorded.eviction {
             None => carried.eviction,
             Some(asked) => {
-                let (supply, policy) = (estimate.known_cpu(), &recorded.policies.eviction);
+                let (supply, policy) = (estimate.known_supply(), &recorded.policies.eviction);
                 let (round, next) =
                     gleaner_eviction::decide(&recorded.snapshot, supply, policy, &carried.eviction, &asked.leaving, asked.fired);
                 evictions.compare(&at, &asked.round, &round)?;

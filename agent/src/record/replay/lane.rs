@@ -76,7 +76,7 @@ impl Lane {
         let (estimate, state) = gleaner_estimator::estimate(input, &policy, std::mem::take(&mut self.estimator));
         self.estimator = state;
         if let Some(asked) = &recorded.eviction {
-            let (supply, policy) = (estimate.known_cpu(), &recorded.policies.eviction);
+            let (supply, policy) = (estimate.known_supply(), &recorded.policies.eviction);
             let (round, next) = gleaner_eviction::decide(input.snapshot, supply, policy, &self.eviction, &asked.leaving, asked.fired);
             self.eviction = next;
             self.count(&round);
