@@ -72,7 +72,7 @@ async fn run_agent(args: &AgentArgs, config: Config) -> Result<ExitCode, AgentEr
         engine.note("endpoint", Some(problem.to_string()), clock::now());
     }
     let view = args.view.then(|| tokio::spawn(live::follow(sender)));
-    let left = engine.run(events).await;
+    let left = Box::pin(engine.run(events)).await;
     if let Some(cluster) = cluster {
         cluster.stop().await.iter().for_each(|problem| tracing::warn!("{problem}"));
     }

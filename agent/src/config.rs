@@ -347,6 +347,11 @@ impl Config {
         self.state_dir.join("pods.json")
     }
 
+    /// What regions and workloads did before.
+    pub(crate) fn histories(&self) -> PathBuf {
+        self.state_dir.join("history.json")
+    }
+
     /// Manifests that were right.
     pub(crate) fn last_good(&self) -> PathBuf {
         self.state_dir.join("manifests.json")

@@ -15,6 +15,7 @@ mod own;
 mod parts;
 mod publish;
 mod recording;
+mod remembering;
 mod reporting;
 mod runtime_says;
 mod sources;
@@ -74,6 +75,8 @@ pub(crate) struct Engine {
     settling: bool,
     /// Which CPUs and NUMA nodes everything has; in front of a kubelet also what each container claims.
     ledger: Ledger,
+    /// The file of what it remembers.
+    remembering: remembering::Remembering,
     estimator: gleaner_estimator::State,
     /// What other processes supplied for regions.
     advisers: Advisers,

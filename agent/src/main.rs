@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod estimators;
 mod health;
+mod histories;
 mod http;
 mod kubelet;
 mod kubernetes;

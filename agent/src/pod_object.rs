@@ -2,6 +2,9 @@
 
 mod extended;
 mod hugepages;
+mod workload;
+
+pub(crate) use workload::{Controller, TEMPLATE_HASH, workload};
 
 use gleaner_crds::keys::pod_annotation::MAIN_CONTAINER_NAME;
 use gleaner_crds::reclaimed::{Declared, native_cpu, native_memory, reclaimed_cpu, reclaimed_memory};

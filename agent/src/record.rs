@@ -13,6 +13,7 @@ mod member;
 mod patch;
 mod read;
 mod replay;
+mod sampled;
 mod score;
 mod settings;
 mod table;

@@ -13,11 +13,12 @@ const HOURS: usize = 24;
 /// The most clusters that are kept.
 const MOST: usize = 8;
 /// Fewer hours have no shape.
-const FEWEST_HOURS: usize = 2;
+const FEWEST_HOURS: u32 = 2;
 /// What differs by more of its own mean, on average over the hours, is not alike. Twenty per cent of noise differ by ten.
 const FARTHEST: Permille = Permille::new(300);
-/// How much farther than the nearest cluster another one may be and still fit as well: what noise alone can reverse.
-const AS_NEAR: Permille = Permille::new(50);
+/// How much farther than the nearest cluster another one may be and still fit as well, if one hour were seen; for `n` hours it is this divided by the root of `n`,
+/// as the average of `n` hours scatters. Noise of 20 % in two hours can reverse as much as 200.
+const AS_NEAR: u32 = 283;
 /// From hours in which a cluster does less than this share of its daily mean nothing can be said of its level.
 const FAINT: Permille = Permille::new(100);
 
@@ -38,7 +39,7 @@ impl Day {
 }
 
 /// The shapes that a day has on this node: at most 8, the most common first, whatever number of workloads they were learned from (about 1.6 kB in memory, and
-/// 3 kB as JSON). The default holds none, and nothing is like anything.
+/// at most 5 kB as JSON). The default holds none, and nothing is like anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Cluster>", into = "Vec<Cluster>")]
 pub struct Clusters(Vec<Cluster>);
@@ -96,16 +97,18 @@ impl Clusters {
     /// fewer than two, when it was idle in all of them, and when no cluster is near.
     #[must_use]
     pub fn like(&self, partial: &Day) -> Option<Like> {
-        if partial.means.iter().flatten().count() < FEWEST_HOURS {
+        let hours: u32 = partial.means.iter().flatten().map(|_| 1u32).sum();
+        if hours < FEWEST_HOURS {
             return None;
         }
+        let scatter = (AS_NEAR * AS_NEAR / hours).isqrt();
         let fits: Vec<(usize, &Cluster, Fit)> = (0..)
             .zip(&self.0)
             .filter_map(|(index, cluster)| Some((index, cluster, Fit::of(&cluster.means, &partial.means)?)))
             .filter(|(_, _, fit)| fit.distance <= FARTHEST)
             .collect();
         let (nearest, _, Fit { distance, .. }) = *fits.iter().min_by_key(|(index, _, fit)| (fit.distance, *index))?;
-        let as_near = |fit: &Fit| fit.distance.get() <= distance.get().saturating_add(AS_NEAR.get());
+        let as_near = |fit: &Fit| fit.distance.get() <= distance.get().saturating_add(scatter);
         let own = array(partial.highest().map(|peak| MilliCpu::new(peak.unwrap_or(0).into())));
         let hourly_peaks = fits.iter().filter(|(_, _, fit)| as_near(fit)).fold(own, |highest, (_, cluster, fit)| {
             array(highest.into_iter().zip(cluster.peaks).map(|(high, peak)| high.max(fit.scaled(peak))))

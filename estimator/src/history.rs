@@ -11,13 +11,13 @@
 //! The profile alone follows the calendar, in UTC.
 //!
 //! # Memory
-//! Bytes at most, the allocator's own overhead aside. With `s` = `seconds`, `m` = `minutes`, `b` = `buckets`, and `p` = 24 h / `slot` (48):
+//! Bytes at most, the place in a map included, the allocator's own overhead and the text of names aside. With `s` = `seconds`, `m` = `minutes`, `b` = `buckets`, and `p` = 24 h / `slot` (48):
 //!
 //! | what | bytes | by default |
 //! |---|---|---|
-//! | a region | 520 + 4 s + 8 m + 4 b + 24 p | 14.5 KB |
-//! | one container of a workload | 420 + 4 b + 24 p | 2.2 KB |
-//! | a living container | 160 | 160 B |
+//! | a region | 580 + 4 s + 8 m + 4 b + 24 p | 14.4 KB |
+//! | one container of a workload | 360 + 4 b + 24 p | 2.2 KB |
+//! | a living container | 240 | 240 B |
 //!
 //! A histogram has room only up to the largest bucket that it needed, and a profile only for the kinds of days that it saw, so most are smaller.
 

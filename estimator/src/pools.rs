@@ -17,7 +17,9 @@ use crate::policy::Policy;
 use crate::region::Region;
 use crate::regions::RegionNeed;
 use crate::state::Sizes;
-use gleaner_model::{Assignment, MilliCpu, NumaBinding, Pod, PodUid, PoolName, QosClass, Reason, SizeRule, Snapshot, Timestamp, Topology};
+use gleaner_model::{
+    Assignment, MilliCpu, NumaBinding, Pod, PodUid, PoolName, QosClass, Reason, RequirementRule, SizeRule, Snapshot, Timestamp, Topology,
+};
 use ramp::Ramp;
 use regulate::{Wish, regulate};
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,8 @@ pub(crate) struct PoolNeed {
     pub(crate) requested: MilliCpu,
     /// What they need, as far as it is known.
     pub(crate) need: MilliCpu,
+    /// What ruled that; `None` without pods, or while something is missing.
+    pub(crate) by: Option<RequirementRule>,
     /// Whether that is all of it.
     pub(crate) known: bool,
 }
@@ -53,8 +57,10 @@ impl PoolNeed {
     fn of(region: &RegionNeed) -> Self {
         let need = region.need();
         // What is used and waited for now fits in any case.
-        let cpu = region.pool.unwrap_or(need.known).max(region.now.known);
-        Self { pods: region.pods, requested: region.requested, need: cpu, known: need.missing.is_empty() }
+        let size = region.pool.unwrap_or(need.known);
+        let required = region.figures.and_then(|figures| figures.requirement);
+        let by = required.map(|required| if region.now.known > size { RequirementRule::Now } else { required.rule });
+        Self { pods: region.pods, requested: region.requested, need: size.max(region.now.known), by, known: need.missing.is_empty() }
     }
 
     fn demand(&self) -> Option<MilliCpu> {
@@ -122,7 +128,7 @@ pub(crate) fn sizes(
         let (demand, requested) = (pool.demand(), pool.requested);
         let rule = rule(wishes.get(name).map_or(0, |wish| wish.size), cpus, wanted.get(name).copied().unwrap_or(0));
         let reason = isolated.get(name).map(|size| size.reason.clone());
-        let reason = reason.unwrap_or(Reason::PoolSize { cpus, demand, requested, rule });
+        let reason = reason.unwrap_or(Reason::PoolSize { cpus, demand, requested, by: pool.by, rule });
         (name.clone(), PoolDemand { cpus, demand, requested, reason })
     };
     (needs.iter().map(demand).collect(), after)

@@ -2,11 +2,11 @@ use crate::NodeShare;
 use crate::clusters::Clusters;
 use crate::control::Control;
 use crate::headroom::Raised;
-use crate::history::{Checkpoint, Histories};
+use crate::history::Histories;
 use crate::pools::{IsolationState, PoolState};
 use crate::region::Region;
 use crate::regions::Tracks;
-use gleaner_model::{Bytes, ContainerName, MilliCpu, NumaId, PodUid, Timestamp, WallTime};
+use gleaner_model::{Bytes, ContainerName, MilliCpu, NumaId, PodUid, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,15 +48,15 @@ impl State {
 
     /// With what an earlier agent remembered.
     #[must_use]
-    pub fn remembering(mut self, checkpoint: Checkpoint, at: Timestamp, wall: Option<WallTime>) -> Self {
-        self.histories = Histories::restore(checkpoint, at, wall);
+    pub fn remembering(mut self, histories: Histories) -> Self {
+        self.histories = histories;
         self
     }
 
     /// What a later agent should remember.
     #[must_use]
-    pub fn checkpoint(&self, at: Timestamp, wall: Option<WallTime>) -> Checkpoint {
-        self.histories.save(at, wall)
+    pub fn histories(&self) -> &Histories {
+        &self.histories
     }
 }
 

@@ -40,11 +40,14 @@ impl Demand {
 
     /// Fills the seconds of one row. Both values are in millicores, the average is at most the highest value.
     pub(crate) fn row(&mut self, average: f32, max: f32, seconds: &mut [u32]) {
+        if seconds.is_empty() {
+            return;
+        }
         let max = max.clamp(0.0, LARGEST);
         let average = average.clamp(0.0, max);
         // Half a millicore of difference is no shape.
         if max - average < 0.5 {
-            seconds.iter_mut().for_each(|second| *second = self.whole(average));
+            seconds.iter_mut().for_each(|second| *second = self.whole(average, u32::MAX));
             return;
         }
         let top = max.ceil();
@@ -57,7 +60,7 @@ impl Demand {
         scale(&mut shape, top, average * length - top * peaks);
         let highest = nearest(top);
         for (second, level) in seconds.iter_mut().zip(&shape) {
-            *second = if *level < top { self.whole(*level).min(highest) } else { highest };
+            *second = if *level < top { self.whole(*level, highest) } else { highest };
         }
         self.shape = shape;
     }
@@ -109,18 +112,18 @@ impl Demand {
         }
     }
 
-    /// The nearest whole number to this and what was left over.
+    /// The nearest whole number to this and what was left over, at most `highest`.
     #[inline]
-    fn whole(&mut self, level: f32) -> u32 {
-        let exact = (level + self.rest).max(0.0);
-        let whole = nearest(exact);
+    fn whole(&mut self, level: f32, highest: u32) -> u32 {
+        let exact = level + self.rest;
+        let whole = nearest(exact).min(highest);
         // Exact: both are far below 2^24.
         self.rest = exact - whole as f32;
         whole
     }
 }
 
-/// The nearest whole number, of two the even one, to a number from 0 to 2^22.
+/// The nearest whole number, of two the even one, to a number from 0 to [`LARGEST`]; the nearer end for one outside.
 #[inline]
 fn nearest(value: f32) -> u32 {
     (value.clamp(0.0, LARGEST) + WHOLE).to_bits() & WHOLE_BITS
@@ -176,7 +179,7 @@ mod tests {
             let seconds = row(seed, average, max, length);
             let highest = seconds.iter().copied().max().unwrap_or(0);
             if max - average >= 0.5 {
-                prop_assert_eq!(f64::from(highest), f64::from(max.ceil()), "{:?}", seconds);
+                prop_assert_eq!(highest, nearest(max.ceil()), "{:?}", seconds);
             } else {
                 prop_assert!(f64::from(highest) <= f64::from(max.ceil()), "{:?}", seconds);
             }

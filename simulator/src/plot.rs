@@ -24,6 +24,7 @@ pub struct PlotError {
 const SIZE: (u32, u32) = (1000, 600);
 const GREY: RGBColor = RGBColor(110, 110, 110);
 const RED: RGBColor = RGBColor(200, 30, 30);
+const LIGHT_RED: RGBColor = RGBColor(240, 150, 140);
 /// Okabe and Ito's colours, told apart by those who see few; one a policy, so that it has the same in all pictures.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
@@ -114,6 +115,9 @@ fn cpus(cpu: MilliCpu) -> f64 {
     cpu.get() as f64 / 1000.0
 }
 
+/// Room for the names beside two days.
+const BESIDE: f64 = 1.35;
+
 /// Two days of one node: what the others wanted, what was free, what each policy as configured had promised.
 ///
 /// # Errors
@@ -130,14 +134,16 @@ pub fn days(title: &str, trail: &Trail, contenders: &[Contender], settings: &Set
             .margin(16)
             .x_label_area_size(48)
             .y_label_area_size(64)
-            .build_cartesian_2d(0.0..last, 0.0..most * 1.25)?;
+            .build_cartesian_2d(0.0..last * BESIDE, 0.0..most)?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
             .label_style(font(14))
             .axis_desc_style(font(15))
             .x_desc("hours after the warm-up")
-            .y_desc("CPUs; above the dashed line of what is free a promise is a violation")
+            .x_label_formatter(&|hour| format!("{hour:.0}"))
+            .y_label_formatter(&|cpus| format!("{cpus:.0}"))
+            .y_desc("CPUs; promises: the highest of each two minutes")
             .draw()?;
         let mut line = |label: &str, points: Vec<(f64, f64)>, colour: RGBColor, width: u32| -> Result<(), Failed> {
             chart
@@ -147,15 +153,13 @@ pub fn days(title: &str, trail: &Trail, contenders: &[Contender], settings: &Set
             Ok(())
         };
         line("capacity less reserve", [0.0, last].map(|x| (x, cpus(machine.free(MilliCpu::ZERO)))).to_vec(), RED, 1)?;
-        line("demand of the others", demand.iter().map(|(at, demand)| (*at, cpus(*demand))).collect(), GREY, 1)?;
+        line("demand of the others, at most", demand.iter().map(|(at, demand)| (*at, cpus(*demand))).collect(), GREY, 1)?;
+        line("free, at least", demand.iter().map(|(at, demand)| (*at, cpus(machine.free(*demand)))).collect(), LIGHT_RED, 1)?;
         for (number, contender) in contenders.iter().enumerate().filter(|(_, contender)| contender.chosen) {
             let promise = |point: &crate::trail::Point| point.promises.get(number).copied().unwrap_or_default();
             let promises = trail.points().map(|(at, point)| (hours(at), cpus(promise(point)))).collect();
             line(contender.name.as_str(), promises, colour(contender.name), 1)?;
         }
-        let free = demand.iter().map(|(at, demand)| (*at, cpus(machine.free(*demand))));
-        let dashed = DashedLineSeries::new(free, 4, 3, RED.stroke_width(1));
-        chart.draw_series(dashed)?.label("free").legend(|(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], RED.stroke_width(1)));
         let place = SeriesLabelPosition::UpperRight;
         chart.configure_series_labels().position(place).background_style(WHITE.mix(0.8)).border_style(GREY).label_font(font(14)).draw()?;
         Ok(())

@@ -107,6 +107,8 @@ pub struct Tally {
     rules: Rules,
     cuts: Cuts,
     reclaimed: Reclaimed,
+    /// More than this is a change.
+    change: MilliCpu,
     /// The promise at the last change.
     settled: Option<MilliCpu>,
     parts: [Score; 2],
@@ -120,6 +122,7 @@ impl Tally {
             rules,
             cuts: Cuts::new(rules.cut_within / rules.step),
             reclaimed: Reclaimed::default(),
+            change: rules.machine.capacity.share(rules.change),
             settled: None,
             parts: [Score::default(); 2],
         }
@@ -148,7 +151,7 @@ impl Tally {
         score.evictions += self.reclaimed.step(promise, &self.rules);
         let settled = *self.settled.get_or_insert(promise);
         let moved = settled.minus(promise).max(promise.minus(settled));
-        if moved > machine.capacity.share(self.rules.change) {
+        if moved > self.change {
             score.changes += 1;
             self.settled = Some(promise);
         }

@@ -4,7 +4,7 @@
 use gleaner_estimator::{Input, Policy, State, estimate};
 use gleaner_model::{
     Assignment, Bytes, Container, ContainerKind, ContainerReadings, CpuPressure, KubeQos, MemoryReadings, MilliCpu, NodeReadings, Permille,
-    Pod, PodName, PodReadings, Pressure, PressureLine, QosClass, QosSpec, Reading, Requirement, Snapshot, Timestamp, Topology, WallTime,
+    Pod, PodName, Pressure, PressureLine, QosClass, QosSpec, Reading, Requirement, Snapshot, Timestamp, Topology, WallTime,
     WorkloadName,
 };
 use gleaner_tests::bench::{Series, info, timed, within};
@@ -47,13 +47,13 @@ fn run(containers: u32) -> Result<Series, Box<dyn Error>> {
     }
     let series = Series::new(taken);
     info(&format!("estimate, {containers} containers"), &format!("{} p99 {:.1} us", series.spread("us"), series.quantile(0.99)));
-    sizes(containers, &state, &snapshot)?;
+    sizes(containers, &state)?;
     Ok(series)
 }
 
 /// The state after the hour, in memory and as it would be stored.
-fn sizes(containers: u32, state: &State, snapshot: &Snapshot) -> Result<(), Box<dyn Error>> {
-    let histories = state.checkpoint(snapshot.at, snapshot.wall).histories;
+fn sizes(containers: u32, state: &State) -> Result<(), Box<dyn Error>> {
+    let histories = state.histories();
     let largest_region = histories.regions.iter().map(|(_, history)| history.bytes()).max().unwrap_or(0);
     let largest_workload = histories.workloads.iter().map(|(_, history)| history.bytes()).max().unwrap_or(0);
     let written = serde_json::to_string(state)?.len();
@@ -95,7 +95,7 @@ fn go_on(snapshot: &mut Snapshot, containers: u32, tick: u32) -> Result<(), Box<
     }
     for (number, (uid, pod)) in (0u32..).zip(&snapshot.pods) {
         let wave = 50 + (number * 7 + tick / 10) % 100 + tick % 3;
-        let readings = snapshot.readings.entry(uid.clone()).or_insert_with(PodReadings::default);
+        let readings = snapshot.readings.entry(uid.clone()).or_default();
         for container in &pod.containers {
             let fresh = Box::new(used(wave, pod.cpu_request(), at));
             readings.containers.insert(container.name.clone(), fresh);

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// The configuration of tests: quick to react, and nothing kept back, so that a small machine has something to lend.
-const CONFIG: &str = "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi}\n";
+/// The configuration of tests: quick to react, nothing kept back, and a little is offered too, so that a small machine has something to lend.
+const CONFIG: &str = "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi, \
+                      composite: {windows: [], warmUp: 0s}, headroom: {fragments: {cpu: 0, memory: 0}}}\n";
 
 /// A folder and a cgroup of their own, and the agent that works there. Dropping it ends and removes everything.
 #[derive(Debug)]
@@ -372,13 +373,13 @@ fn summary(state: &Value) -> String {
     format!("tick {}\n{}\nrefused: {}\nhealth: {}", state["ticks"], lines.join("\n"), state["refused"], state["health"])
 }
 
-/// A program of this workspace: where `GLEANER_BIN` or `GLEANER_WORKLOAD` says, else where cargo put it.
+/// A program of this workspace: where `GLEANER_BIN`, `GLEANER_WORKLOAD` and the like say, else where cargo put it.
 ///
 /// # Panics
 /// When it is not there.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let variable = if name == "gleaner" { "GLEANER_BIN".to_owned() } else { format!("GLEANER_{}", name.to_uppercase()) };
+    let variable = if name == "gleaner" { "GLEANER_BIN".to_owned() } else { format!("GLEANER_{}", name.to_uppercase().replace('-', "_")) };
     let path = std::env::var_os(&variable).map_or_else(
         || {
             let own = std::env::current_exe().expect("the path of this test");

@@ -1,6 +1,6 @@
 //! The figure and the rule of decisions that are made anew each tick, so that only news is kept.
 
-use gleaner_model::{Reason, ReclaimRule, SizeRule};
+use gleaner_model::{Reason, ReclaimRule, RequirementRule, SizeRule};
 
 pub(super) fn cpu(reason: &Reason) -> Option<(u64, String)> {
     match reason {
@@ -18,9 +18,11 @@ pub(super) fn memory(reason: &Reason) -> Option<(u64, String)> {
 
 pub(super) fn pool(reason: &Reason) -> Option<(u64, String)> {
     match reason {
-        Reason::PoolSize { cpus, rule, .. } => {
-            let throttled = matches!(rule, SizeRule::Throttled { .. });
-            Some((u64::from(*cpus), if throttled { "throttled".to_owned() } else { String::new() }))
+        Reason::PoolSize { cpus, rule, by, .. } => {
+            let throttled = if matches!(rule, SizeRule::Throttled { .. }) { "throttled" } else { "" };
+            // Which of the own rules it was changes often; whether it was an own one is news.
+            let external = if *by == Some(RequirementRule::External) { "external" } else { "" };
+            Some((u64::from(*cpus), format!("{throttled}{external}")))
         }
         Reason::Isolated { cpus, .. } => Some((u64::from(*cpus), String::new())),
         _ => None,

@@ -1,15 +1,19 @@
 use super::Engine;
+use super::remembering::Remembering;
 use crate::config::Config;
 use crate::estimators::Advisers;
 use crate::health::Health;
+use crate::histories::HistoryFile;
 use crate::qrm::Qrm;
 use crate::recorder::Recorder;
 use crate::remote::RemotePlugins;
 use crate::runtime::Runtime;
 use crate::stock::Stock;
 use crate::store::Store;
+use crate::store::machine_id;
 use gleaner_host::arbiter::Arbiter;
 use gleaner_host::cgroup::Layout;
+use gleaner_host::clock;
 use gleaner_host::lock::Lock;
 use gleaner_host::node::Inventory;
 use gleaner_host::psi::Watcher;
@@ -62,6 +66,7 @@ impl Engine {
         } = parts;
         let remote = RemotePlugins::new(&config.plugins);
         let base = config.clone();
+        let remembering = Remembering::new(HistoryFile::new(config.histories(), machine_id(), clock::now()));
         Self {
             config,
             config_file,
@@ -88,6 +93,7 @@ impl Engine {
             remote,
             remote_parts: BTreeSet::new(),
             pod_root,
+            remembering,
             estimator: gleaner_estimator::State::default(),
             advisers: Advisers::default(),
             advice: BTreeMap::new(),

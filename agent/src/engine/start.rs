@@ -107,7 +107,7 @@ impl Engine {
         self.read_manifests(now);
         let happenings = self.runtime.adopt(&mut self.arbiter, now)?;
         self.record_all(happenings, now);
-        self.resume(&loaded);
+        self.resume(&loaded, now);
         let mut assignment = match loaded {
             Loaded::Promises(promises) => promises.assignment,
             Loaded::Nothing => self.assignment_from_kernel(now),
@@ -131,7 +131,7 @@ impl Engine {
 
     /// Goes on with what containers of the kubelet were promised.
     fn take_over_claims(&mut self, loaded: Loaded, now: Timestamp) {
-        self.resume(&loaded);
+        self.resume(&loaded, now);
         let Some(qrm) = &mut self.qrm else { return };
         let (mut ledger, mut warnings) = qrm.claims.load();
         warnings.extend(ledger.keep_online(&self.topology.cpus()));
@@ -149,7 +149,7 @@ impl Engine {
 
     /// Goes on with the pods of a stock node that an earlier agent knew.
     fn take_over_stock(&mut self, loaded: Loaded, now: Timestamp) {
-        self.resume(&loaded);
+        self.resume(&loaded, now);
         self.look_for_pods(now);
         let mut assignment = match loaded {
             Loaded::Promises(promises) => promises.assignment,
@@ -169,12 +169,13 @@ impl Engine {
         self.sampler.set_targets(self.targets());
     }
 
-    fn resume(&mut self, loaded: &Loaded) {
+    fn resume(&mut self, loaded: &Loaded, now: Timestamp) {
         if let Loaded::Promises(promises) = loaded
             && let Some(lent) = promises.lent
         {
             self.estimator = gleaner_estimator::State::resume(lent.cpu, lent.memory, lent.at);
         }
+        self.remember(now);
     }
 }
 

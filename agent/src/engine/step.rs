@@ -93,6 +93,7 @@ impl Engine {
             self.recorder.record_figure(now, Subject::Pool(pool.clone()), demand.reason.clone(), figures::pool, 0);
         }
         self.tell_estimators(&estimate, snapshot);
+        self.write_histories(now);
         let before = self.estimate.replace(estimate);
         self.record_isolation(before.as_ref(), snapshot);
     }

@@ -24,6 +24,7 @@ impl Engine {
 
     /// Puts the node back as it was. Returns what could not be put back, a line each.
     pub(super) fn finish(mut self) -> Vec<String> {
+        self.write_histories_at_end();
         if let Some(recording) = self.recording.take() {
             recording.stop();
         }

@@ -50,9 +50,12 @@ pub(crate) fn start<E: From<EstimatorEvent> + Send + 'static>(
 async fn ask_ever_again<E: From<EstimatorEvent>>(
     name: String,
     settings: EstimatorSettings,
-    told: watch::Receiver<Option<Told>>,
+    mut told: watch::Receiver<Option<Told>>,
     events: mpsc::Sender<E>,
 ) {
+    if told.wait_for(Option::is_some).await.is_err() {
+        return;
+    }
     let mut due = interval(settings.period.get());
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut client = None;
@@ -122,3 +125,6 @@ pub(super) fn request(told: &Told) -> AdviseRequest {
         regions: told.regions.iter().map(report).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

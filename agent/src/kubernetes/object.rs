@@ -54,6 +54,29 @@ pub(super) struct Metadata {
     pub(super) deletion_timestamp: Option<String>,
     #[serde(deserialize_with = "or_default")]
     pub(super) annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) labels: Labels,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) owner_references: Vec<OwnerReference>,
+}
+
+/// The one label that is used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Labels {
+    #[serde(rename = "pod-template-hash")]
+    pub(super) pod_template_hash: Option<String>,
+}
+
+/// `metav1.OwnerReference`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OwnerReference {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) kind: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) name: String,
+    pub(super) controller: Option<bool>,
 }
 
 /// `v1.PodSpec`.

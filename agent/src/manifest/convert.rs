@@ -1,6 +1,8 @@
 //! From a Kubernetes Pod object to what the node needs to know and to run.
 
-use crate::pod_object::{Needs, check_class, container_kind, grace, main_container, pod_name, promise_reclaimed};
+use crate::pod_object::{
+    Controller, Needs, TEMPLATE_HASH, check_class, container_kind, grace, main_container, pod_name, promise_reclaimed, workload,
+};
 use gleaner_model::{Container, ContainerName, KubeQos, Pod, PodName, PodUid, QosClass, QosConfig, QosSpec};
 use k8s_openapi::api::core::v1 as core;
 use sha2::{Digest, Sha256};
@@ -94,8 +96,9 @@ pub(super) fn specification(source: &str, text: &str, object: &core::Pod, config
     if qos.class == QosClass::Reclaimed {
         containers.iter_mut().for_each(promise_reclaimed);
     }
+    let labels = object.metadata.labels.clone().unwrap_or_default();
     let pod = Pod {
-        workload: None,
+        workload: workload(&name, controller(object), labels.get(TEMPLATE_HASH).map(String::as_str)),
         uid,
         name,
         qos,
@@ -104,8 +107,13 @@ pub(super) fn specification(source: &str, text: &str, object: &core::Pod, config
         grace: grace(spec.termination_grace_period_seconds),
         containers,
     };
-    let labels = object.metadata.labels.clone().unwrap_or_default();
     Ok(PodSpecification { pod, labels, annotations, runs, text: text.to_owned() })
+}
+
+/// The owner that says that it controls the pod: manifests that were exported from a cluster name one.
+fn controller(pod: &core::Pod) -> Option<Controller<'_>> {
+    let owner = pod.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
+    Some(Controller { kind: &owner.kind, name: &owner.name })
 }
 
 fn restart_policy(text: &str) -> Result<RestartPolicy, String> {

@@ -228,3 +228,14 @@ proptest::proptest! {
         let _ = (parse("a.yaml", &text, &QosConfig::default()), parse("a.yaml", &String::from_utf8_lossy(&damaged), &QosConfig::default()));
     }
 }
+
+#[test]
+fn a_pod_without_an_owner_is_a_workload_of_its_own() {
+    let workload = |text: &str| one(text).pod.unwrap().pod.workload.clone().map(String::from);
+    assert_eq!(workload(DEDICATED).as_deref(), Some("prod/Pod/db"));
+    let owned = DEDICATED.replace(
+        "  namespace: prod\n",
+        "  namespace: prod\n  labels: {pod-template-hash: 5d4f}\n  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: db-5d4f, uid: x, controller: true}]\n",
+    );
+    assert_eq!(workload(&owned).as_deref(), Some("prod/Deployment/db"));
+}

@@ -2,6 +2,7 @@
 
 use super::line::{EvictionLine, PlacementLine, Policies, States, TickLine};
 use super::patch::{apply, diff, without_nulls};
+use super::sampled::{put_in, take_out};
 use gleaner_estimator::{Advice, Estimate, Region};
 use gleaner_eviction::Round;
 use gleaner_model::{Assignment, Decision, Pod, PodUid, PoolName, Snapshot};
@@ -76,7 +77,8 @@ impl Encoder {
     pub(crate) fn encode(&mut self, tick: Tick) -> Result<TickLine, Error> {
         let before = if tick.states.is_some() { None } else { self.before.take() };
         self.before = None;
-        let (snapshot, assignment) = (value_of(&tick.snapshot)?, value_of(&tick.assignment)?);
+        let (mut snapshot, assignment) = (value_of(&tick.snapshot)?, value_of(&tick.assignment)?);
+        let sampled = take_out(&mut snapshot);
         let placements = tick.placements.iter().map(|placed| placement(placed, &snapshot, &assignment)).collect::<Result<_, _>>()?;
         let eviction = tick.eviction.map(|e| {
             let round = serde_json::to_value(&e.round)?;
@@ -87,6 +89,7 @@ impl Encoder {
             states: tick.states,
             policies: before.as_ref().is_none_or(|b| b.policies != tick.policies).then(|| tick.policies.clone()),
             advice: before.as_ref().is_none_or(|b| b.advice != tick.advice).then(|| tick.advice.clone()),
+            sampled,
             snapshot: match &before {
                 Some(before) => diff(&before.snapshot, &snapshot).unwrap_or_else(empty),
                 None => snapshot.clone(),
@@ -157,6 +160,8 @@ impl Decoder {
             (None, None) => return Err("says only what changed, and there is no tick before it".to_owned()),
         };
         apply(&mut now.snapshot, line.snapshot);
+        let mut snapshot = now.snapshot.clone();
+        line.sampled.iter().for_each(|sampled| put_in(&mut snapshot, sampled));
         line.assignment.into_iter().for_each(|patch| apply(&mut now.assignment, patch));
         line.policies.into_iter().for_each(|policies| now.policies = policies);
         line.advice.into_iter().for_each(|advice| now.advice = advice);
@@ -165,7 +170,7 @@ impl Decoder {
             states: line.states,
             policies: now.policies.clone(),
             advice: now.advice.clone(),
-            snapshot: read("snapshot", &now.snapshot)?,
+            snapshot: read("snapshot", &snapshot)?,
             assignment: read("assignment", &now.assignment)?,
             estimate: line.estimate,
             placements,

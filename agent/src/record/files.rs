@@ -5,7 +5,7 @@ use super::member::whole;
 use super::read::{Lines, Next, check};
 use super::settings::RecordSettings;
 use gleaner_host::lock::Lock;
-use nix::libc::{O_CLOEXEC, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
+use nix::libc::{ELOOP, O_CLOEXEC, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -68,8 +68,7 @@ impl Files {
         if self.lock.is_none() {
             self.lock = Some(Lock::take(&beside(&self.path, "lock")).map_err(|error| FileError::Other(error.to_string()))?);
         }
-        let mut file = self.create().map_err(|error| self.failed("open", &error))?;
-        self.refuse_foreign(&file)?;
+        let mut file = self.create()?;
         let length = whole(&mut file).map_err(|error| self.failed("read", &error))?;
         if length > 0 && !of_this_format(&file) {
             drop(file);
@@ -83,10 +82,17 @@ impl Files {
         Ok(())
     }
 
-    fn create(&self) -> io::Result<File> {
+    fn create(&self) -> Result<File, FileError> {
         // Never through a link: whoever may write to the folder could lead it anywhere.
         let flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(&self.path)
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(&self.path);
+        let file = opened.map_err(|error| match error.raw_os_error() {
+            Some(ELOOP) => self.other("is a symbolic link, which is not followed"),
+            _ => self.failed("open", &error),
+        })?;
+        self.refuse_foreign(&file)?;
+        Ok(file)
     }
 
     fn refuse_foreign(&self, file: &File) -> Result<(), FileError> {
@@ -145,8 +151,7 @@ impl Files {
         for number in (0..self.keep).rev() {
             gone(fs::rename(name(number), name(number + 1))).map_err(|error| self.failed("rename", &error))?;
         }
-        let file = self.create().map_err(|error| self.failed("open", &error))?;
-        self.refuse_foreign(&file)?;
+        let file = self.create()?;
         self.open = Some(Open { file, length: 0 });
         Ok(())
     }

@@ -79,6 +79,9 @@ pub(crate) struct TickLine {
     /// What other processes supplied, where that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) advice: Option<BTreeMap<Region, Advice>>,
+    /// When its readings were taken, those whose time is written as `=`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sampled: Option<Value>,
     /// The snapshot, or the merge patch from that of the tick before.
     pub(crate) snapshot: Value,
     /// The assignment that the estimate was made with, likewise.

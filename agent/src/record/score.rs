@@ -23,13 +23,13 @@ pub(crate) struct Interval {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Score {
-    /// Lent on average.
+    /// Lent on average. What was promised beyond what was free was not lent.
     pub(crate) mean_lent_cpu: f64,
     /// Lent, over time.
     pub(crate) lent_cpu_hours: f64,
     /// That over what could have been lent by somebody who knew the peak demand until the horizon, in percent; `None` when that is nothing.
     pub(crate) of_clairvoyant: Option<f64>,
-    /// Time in which demand and promise together exceeded the room.
+    /// Time in which more was promised than the demand left of the room.
     pub(crate) violation_seconds: f64,
     /// The deepest fall of the promise from one tick to the next, in CPUs.
     pub(crate) worst_cut_cpu: f64,
@@ -44,9 +44,10 @@ const HOUR: f64 = 3600.0;
 pub(crate) fn score(intervals: &[Interval], promises: &[MilliCpu], horizon: Duration) -> Score {
     let pairs = || intervals.iter().zip(promises);
     let seconds: f64 = intervals.iter().map(|interval| interval.length.as_secs_f64()).sum();
-    let lent: f64 = pairs().map(|(interval, promise)| cpus(*promise) * interval.length.as_secs_f64()).sum();
+    let free = |interval: &Interval| interval.room.minus(interval.demand);
+    let lent: f64 = pairs().map(|(interval, promise)| cpus(free(interval).min(*promise)) * interval.length.as_secs_f64()).sum();
     let possible: f64 = clairvoyant(intervals, horizon).iter().zip(intervals).map(|(p, i)| cpus(*p) * i.length.as_secs_f64()).sum();
-    let broken = pairs().filter(|(interval, promise)| interval.demand.plus(**promise) > interval.room);
+    let broken = pairs().filter(|(interval, promise)| **promise > free(interval));
     let steps = || promises.windows(2).filter_map(|pair| Some((*pair.first()?, *pair.last()?)));
     let changes = steps().filter(|(before, after)| before != after).count();
     let per_second = |amount: f64| if seconds > 0.0 { amount / seconds } else { 0.0 };

@@ -1,7 +1,7 @@
 use super::minute::Minute;
 use super::region::RegionHistory;
 use super::settings::HistorySettings;
-use super::store::Store;
+use super::store::{Remembered, Store};
 use super::workload::WorkloadHistory;
 use crate::region::Region;
 use gleaner_model::{ContainerName, MilliCpu, Timestamp, WallTime, WorkloadName};
@@ -84,6 +84,13 @@ impl Histories {
         histories.regions.go_on(checkpoint.at, pause, at);
         histories.workloads.go_on(checkpoint.at, pause, at);
         histories
+    }
+
+    /// The last addition to any of them.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        let regions = self.regions.iter().map(|(_, history)| history.last_seen());
+        regions.chain(self.workloads.iter().map(|(_, history)| history.last_seen())).max()
     }
 
     /// Bytes that they take, without what the maps of keys need.

@@ -22,7 +22,7 @@ impl Buckets {
         let mut edge = 0_u64;
         (0..self.count.max(1)).map(move |_| {
             edge = edge.saturating_add(width);
-            width = width.saturating_add(width / 1000 * u64::from(self.growth));
+            width = width.saturating_add((width / 1000).saturating_mul(u64::from(self.growth)));
             u32::try_from(edge >> 16).unwrap_or(u32::MAX)
         })
     }
@@ -76,12 +76,12 @@ impl Histogram {
     pub fn add(&mut self, value: u32, at: Timestamp) {
         let now = self.last.map_or(at, |last| last.max(at));
         let since = self.last.map_or(MINUTE, |last| now.since(last));
-        self.observed = self.observed.saturating_add(if since <= 2 * MINUTE { since } else { MINUTE });
         if self.weights.is_empty() {
             self.reference = now;
         }
         self.last = Some(now);
         let weight = self.weight(now);
+        self.observed = self.observed.saturating_add(if since <= 2 * MINUTE { since } else { MINUTE });
         let bucket = self.buckets.of(value);
         if bucket >= self.weights.len() {
             self.weights.reserve_exact(bucket + 1 - self.weights.len());
@@ -114,8 +114,14 @@ impl Histogram {
         for weight in &mut self.weights {
             *weight = weight.checked_shr(times).unwrap_or(0);
         }
-        if self.weights.get(self.buckets.last()).is_none_or(|weight| *weight == 0) {
+        let used = self.weights.iter().rposition(|weight| *weight > 0).map_or(0, |last| last + 1);
+        self.weights.truncate(used);
+        if used <= self.buckets.last() {
             self.beyond = 0;
+        }
+        if used == 0 {
+            // Trust ends with what it was put in.
+            self.observed = Duration::ZERO;
         }
     }
 
@@ -146,6 +152,11 @@ impl Histogram {
     #[must_use]
     pub fn observed_for(&self) -> Duration {
         self.observed
+    }
+
+    /// Gives back memory that it does not need now.
+    pub(super) fn compact(&mut self) {
+        self.weights.shrink_to_fit();
     }
 
     /// Bytes beyond the value's own size.

@@ -80,7 +80,12 @@ impl Profile {
         let open = match self.open.take() {
             None => None,
             Some(open) if stepped(&open, minute.at, wall) => None,
-            Some(open) if self.slot(open.wall) != self.slot(wall) => {
+            // Of a replica that was not measured for a while, and its slot is recorded already.
+            Some(open) if self.slot(wall) < self.slot(open.wall) => {
+                self.open = Some(open);
+                return;
+            }
+            Some(open) if self.slot(wall) > self.slot(open.wall) => {
                 self.close(&open, settings);
                 None
             }
@@ -88,9 +93,10 @@ impl Profile {
         };
         let (peak, covered, sum, count) = open.map_or((0, 0, 0, 0), |open| (open.peak, open.covered, open.sum, open.count));
         // Replicas of one workload add the same minute each.
-        let another = open.is_none_or(|open| nth(open.at, MINUTE) != nth(minute.at, MINUTE));
+        let another = open.is_none_or(|open| nth(minute.at, MINUTE) > nth(open.at, MINUTE));
+        let (at, wall) = open.filter(|open| open.at > minute.at).map_or((minute.at, wall), |open| (open.at, open.wall));
         self.open = Some(Open {
-            at: minute.at,
+            at,
             wall,
             peak: peak.max(minute.peak),
             covered: covered.saturating_add(u64::from(another)),
@@ -161,6 +167,11 @@ impl Profile {
     #[must_use]
     pub fn days(&self) -> u32 {
         self.kinds.iter().flatten().map(|cell| cell.days).max().unwrap_or(0)
+    }
+
+    /// Gives back memory that it does not need now.
+    pub(super) fn compact(&mut self) {
+        self.kinds.iter_mut().for_each(Vec::shrink_to_fit);
     }
 
     /// Bytes beyond the value's own size.

@@ -46,13 +46,15 @@ impl RegionHistory {
         }
     }
 
-    /// The largest use in a window back from the last reading.
+    /// The largest use in a window back from the last reading; of a window longer than the seconds that are known, in the minutes that it touches.
     #[must_use]
     pub fn recent_peak(&self, window: Duration, basis: MilliCpu) -> Option<MilliCpu> {
-        let open = self.minute.peak().filter(|_| window >= MINUTE);
-        let minutes = window.saturating_sub(MINUTE);
-        let closed = self.peaks.max_since(minutes).filter(|_| window > MINUTE);
-        self.seconds.max_since(window).max(open).max(closed).map(|value| absolute(value, basis))
+        let from = Timestamp::since_boot(self.last.elapsed().saturating_sub(window));
+        let mut peak = self.seconds.max_from(from);
+        if window > self.seconds.reach() {
+            peak = peak.max(self.minute.peak()).max(self.peaks.max_from(from));
+        }
+        peak.map(|value| absolute(value, basis))
     }
 
     /// The use of each of the last seconds that had a reading, oldest first.
@@ -106,6 +108,12 @@ impl RegionHistory {
 impl Remembered for RegionHistory {
     fn last_seen(&self) -> Timestamp {
         self.last
+    }
+
+    fn compact(&mut self) {
+        [&mut self.seconds, &mut self.peaks, &mut self.means].into_iter().for_each(Ring::compact);
+        self.histogram.compact();
+        self.profile.compact();
     }
 }
 

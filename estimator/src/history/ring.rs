@@ -68,6 +68,20 @@ impl Ring {
         self.window(Duration::MAX)
     }
 
+    /// The largest value of the steps from the one that a moment lies in.
+    #[must_use]
+    pub fn max_from(&self, from: Timestamp) -> Option<u32> {
+        let steps = self.end.saturating_add(1).saturating_sub(nth(from, self.step));
+        let skipped = self.values.len().saturating_sub(usize::try_from(steps).unwrap_or(usize::MAX));
+        self.values.range(skipped..).filter(|value| **value != HOLE).max().copied()
+    }
+
+    /// How far back it can reach.
+    #[must_use]
+    pub fn reach(&self) -> Duration {
+        self.step.saturating_mul(self.most.max(1))
+    }
+
     /// The largest value of a window back from the newest.
     #[must_use]
     pub fn max_since(&self, window: Duration) -> Option<u32> {
@@ -103,6 +117,11 @@ impl Ring {
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.values.capacity() * size_of::<u32>()
+    }
+
+    /// Gives back memory that it does not need now.
+    pub(super) fn compact(&mut self) {
+        self.values.shrink_to_fit();
     }
 
     fn room(&self) -> usize {

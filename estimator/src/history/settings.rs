@@ -14,7 +14,7 @@ pub struct HistorySettings {
     pub minutes: u32,
     /// The largest value of the first bucket of a histogram: ten-thousandths of a region's requests, or milli-CPU of a container.
     pub first_bucket: u32,
-    /// By how much each bucket is wider than the one before. The error of a percentile is at most this.
+    /// By how much each bucket is wider than the one before. A percentile is too large by at most this share of it and the first bucket's width.
     pub bucket_growth: Permille,
     /// How many buckets a histogram has at most; the last one takes all that is larger.
     pub buckets: u32,
@@ -101,13 +101,13 @@ impl HistorySettings {
     /// Bytes at most that one region takes, by the formula of the module.
     #[must_use]
     pub fn bytes_of_region(&self) -> u64 {
-        100 + self.bytes_of_workload() + 4 * u64::from(self.seconds) + 8 * u64::from(self.minutes)
+        220 + self.bytes_of_workload() + 4 * u64::from(self.seconds) + 8 * u64::from(self.minutes)
     }
 
     /// Bytes at most that one container of a workload takes, by the formula of the module.
     #[must_use]
     pub fn bytes_of_workload(&self) -> u64 {
-        420 + 4 * u64::from(self.buckets) + 24 * (24 * HOUR / self.slot.get().as_secs().max(1))
+        360 + 4 * u64::from(self.buckets) + 24 * (24 * HOUR / self.slot.get().as_secs().max(1))
     }
 }
 

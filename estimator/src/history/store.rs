@@ -14,6 +14,8 @@ const SWEEP: Duration = Duration::from_secs(3600);
 pub trait Remembered {
     /// The last addition, in history time; zero before the first.
     fn last_seen(&self) -> Timestamp;
+    /// Gives back memory that it does not need now.
+    fn compact(&mut self);
 }
 
 /// Histories by their keys, bounded in number. When it is full, the one not seen for longest makes room; but not one that is in use, else twice as many as there
@@ -105,6 +107,7 @@ impl<K: Ord + Clone, V: Remembered + Default> Store<K, V> {
         let signed = |at: Timestamp| i64::try_from(millis(at.elapsed())).unwrap_or(i64::MAX);
         let moved = signed(then.after(pause)).saturating_sub(signed(now));
         self.offset = self.offset.saturating_add(moved);
+        self.entries.values_mut().for_each(|history| history.compact());
     }
 }
 

@@ -71,4 +71,9 @@ impl Remembered for WorkloadHistory {
     fn last_seen(&self) -> Timestamp {
         self.last
     }
+
+    fn compact(&mut self) {
+        self.histogram.compact();
+        self.profile.compact();
+    }
 }

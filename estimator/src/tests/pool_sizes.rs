@@ -136,3 +136,31 @@ fn a_bound_pod_counts_in_the_pool_of_its_node_and_no_other() {
     let requested: Vec<(&str, u64)> = estimate.pools.iter().map(|(name, pool)| (name.as_str(), pool.requested.get())).collect();
     assert_eq!(requested, [("share", 0), ("web", 2500), ("web-NUMA1", 2000)], "c has no node yet");
 }
+
+/// The line of `share` for one pod that requests 500m and uses this much, with this supplied from elsewhere.
+fn line(usage: Option<ContainerReadings>, supplied: Option<u64>) -> String {
+    let snapshot = snapshot(NOW, 0, &[(pod("a", QosClass::Shared, 500), usage)]);
+    let advice = supplied.map(|milli| Advice {
+        at: at(NOW),
+        valid_for: Duration::from_secs(60),
+        requirement: Some(MilliCpu::new(milli)),
+        indicators: Vec::new(),
+    });
+    let advice: BTreeMap<Region, Advice> = advice.into_iter().map(|advice| (Region::Pool(PoolName::share()), advice)).collect();
+    let assignment = Assignment::default();
+    let input = Input { snapshot: &snapshot, topology: &machine(), assignment: &assignment, advice: &advice };
+    let (estimate, _) = super::super::estimate(&input, &policy(), settled(&snapshot, &assignment));
+    estimate.pools[&PoolName::share()].reason.to_string()
+}
+
+#[test]
+fn the_size_of_a_pool_says_what_ruled_it() {
+    let table = [
+        (used(1000), None, "needs 2 CPUs: demand 1100m (use now), requested 500m"),
+        (used(1000), Some(3000), "needs 3 CPUs: demand 3 (external estimator), requested 500m"),
+        (None, Some(3000), "needs 1 CPU: demand not known yet, requested 500m"),
+    ];
+    for (usage, supplied, expected) in table {
+        assert_eq!(line(usage.clone(), supplied), expected, "{usage:?} {supplied:?}");
+    }
+}

@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 /// Lends what there is, and evicts two seconds after it lends nothing.
 fn lending(reserve: u32) -> String {
     format!(
-        "samplingPeriod: 500ms\nestimator: {{risePerSecond: 100%, cpuReserve: {reserve}, memoryReserve: 64Mi}}\nplacement: {{overlapShare: true}}\n\
+        "samplingPeriod: 500ms\nestimator: {{risePerSecond: 100%, cpuReserve: {reserve}, memoryReserve: 64Mi, \
+         composite: {{windows: [], warmUp: 0s}}, headroom: {{fragments: {{cpu: 0, memory: 0}}}}}}\nplacement: {{overlapShare: true}}\n\
          eviction: {{suppressionAfter: 2s, suppressionTolerance: 150%, coolDown: 1s}}\nstandalone: {{evictedBackOff: 1h}}\n"
     )
 }

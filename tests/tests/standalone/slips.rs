@@ -7,7 +7,8 @@ use std::fs;
 fn running(test: &str) -> Option<(Node, Vec<PodFiles>, Vec<Vec<i32>>)> {
     let mut node = Node::new(test)?;
     node.configure(
-        "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi}\nplacement: {overlapShare: true}\n",
+        "samplingPeriod: 500ms\nestimator: {risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi, \
+         composite: {windows: [], warmUp: 0s}, headroom: {fragments: {cpu: 0, memory: 0}}}\nplacement: {overlapShare: true}\n",
     );
     node.add(&Pod::shared("web"));
     node.add(&Pod::reclaimed("batch", 40));

@@ -20,7 +20,8 @@ const TENTH: u32 = 10;
 /// A reclaimed pod may hold this share of 64 MiB. Nobody is evicted, should another test use up the memory of the machine.
 fn allowing(share: u32) -> String {
     format!(
-        "samplingPeriod: 500ms\nestimator: {{risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi}}\nplacement: {{overlapShare: true}}\n\
+        "samplingPeriod: 500ms\nestimator: {{risePerSecond: 100%, cpuReserve: 0, memoryReserve: 64Mi, \
+         composite: {{windows: [], warmUp: 0s}}, headroom: {{fragments: {{cpu: 0, memory: 0}}}}}}\nplacement: {{overlapShare: true}}\n\
          knobs: {{memoryHigh: {share}%, memoryFloor: 4Mi}}\neviction: {{memoryBudget: 0, cpuBudget: 0}}\n"
     )
 }

@@ -4,9 +4,9 @@
 //! latter, and is taken from `status.qosClass`); `status…resources`, so that a pod which is resized counts with what was asked for at once; and
 //! resource claims. Ephemeral containers ask for nothing and may end while the pod lives on, so they are told by their ids only.
 
-use super::super::object::{ContainerObject, ContainerStatus, PodObject, Status};
+use super::super::object::{ContainerObject, ContainerStatus, Metadata, PodObject, Status};
 use super::super::{ApiPhase, ApiPod};
-use crate::pod_object::{Needs, check_class, container_kind, grace, main_container, pod_name, promise_reclaimed};
+use crate::pod_object::{Controller, Needs, check_class, container_kind, grace, main_container, pod_name, promise_reclaimed, workload};
 use gleaner_model::{Container, ContainerName, KubeQos, Pod, PodUid, QosClass, QosConfig, QosError, QosSpec};
 use std::collections::BTreeMap;
 
@@ -66,7 +66,8 @@ pub(super) fn convert(object: &PodObject, source: Source, config: &QosConfig) ->
         containers.iter_mut().for_each(promise_reclaimed);
     }
     let grace = grace(spec.termination_grace_period_seconds);
-    let pod = Pod { uid, name, workload: None, qos, kube_qos, priority: spec.priority.unwrap_or(0), grace, containers };
+    let workload = workload(&name, controller(metadata).filter(|_| !is_static), metadata.labels.pod_template_hash.as_deref());
+    let pod = Pod { uid, name, workload, qos, kube_qos, priority: spec.priority.unwrap_or(0), grace, containers };
     Ok(ApiPod {
         pod,
         api_uid: metadata.uid.clone(),
@@ -76,6 +77,12 @@ pub(super) fn convert(object: &PodObject, source: Source, config: &QosConfig) ->
         is_static,
         container_ids: container_ids(&object.status),
     })
+}
+
+/// The first owner that says that it controls the pod; the API server lets only one say so.
+fn controller(metadata: &Metadata) -> Option<Controller<'_>> {
+    let owner = metadata.owner_references.iter().find(|owner| owner.controller == Some(true))?;
+    Some(Controller { kind: &owner.kind, name: &owner.name })
 }
 
 /// The uid that kubelet names the pod's cgroup by, and whether the pod is static.

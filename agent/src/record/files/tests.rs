@@ -55,7 +55,9 @@ fn what_is_no_recording_is_left_alone() {
     fs::hard_link(&victim, &twin).unwrap();
     let alone = dir.path().join("alone");
     put(&alone, b"some text");
-    for (path, part) in [(&link, "open "), (&twin, "has other names"), (&alone, "is no recording"), (&dir.path().to_owned(), "open ")] {
+    for (path, part) in
+        [(&link, "is a symbolic link"), (&twin, "has other names"), (&alone, "is no recording"), (&dir.path().to_owned(), "open ")]
+    {
         let error = files(path, 1 << 20, 1).open().unwrap_err().to_string();
         assert!(error.contains(part), "{}: {error}", path.display());
     }

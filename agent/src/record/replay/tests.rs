@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 /// Usage that rises and falls, with a jump now and then.
 fn usage(second: u64) -> u64 {
-    if second % 17 == 0 { 3900 } else { 500 + second * 37 % 900 }
+    if second.is_multiple_of(17) { 3900 } else { 500 + second * 37 % 900 }
 }
 
 fn ticks(seconds: std::ops::Range<u64>) -> Vec<Tick> {

@@ -20,17 +20,23 @@ fn is(found: f64, expected: f64) -> bool {
 fn what_was_lent_and_risked_is_counted() {
     let of = intervals(&[1000, 3500, 1000, 1000]);
     let score = score(&of, &promises(&[1000, 1000, 400, 3000]), Duration::from_secs(1));
-    assert!(is(score.mean_lent_cpu, 1.35), "{score:?}");
-    assert!(is(score.lent_cpu_hours, 5.4 / 3600.0), "{score:?}");
+    assert!(is(score.mean_lent_cpu, 1.225), "{score:?}");
+    assert!(is(score.lent_cpu_hours, 4.9 / 3600.0), "{score:?}");
     assert!(is(score.violation_seconds, 1.0), "only the second interval is above the room: {score:?}");
     assert!(is(score.worst_cut_cpu, 0.6), "{score:?}");
     assert!(is(score.changes_per_hour, 1800.0), "{score:?}");
-    assert!(is(score.of_clairvoyant.unwrap(), 5.4 / 9.5 * 100.0), "{score:?}");
+    assert!(is(score.of_clairvoyant.unwrap(), 4.9 / 9.5 * 100.0), "{score:?}");
 }
 
 #[test]
 fn nothing_recorded_is_nothing_lent() {
     assert_eq!(score(&[], &[], Duration::from_secs(60)), Score::default());
+}
+
+#[test]
+fn demand_above_the_room_breaks_no_promise_when_nothing_is_promised() {
+    let score = score(&intervals(&[5000]), &promises(&[0]), Duration::from_secs(60));
+    assert!(is(score.violation_seconds, 0.0), "{score:?}");
 }
 
 #[test]

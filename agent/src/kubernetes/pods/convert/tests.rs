@@ -306,3 +306,35 @@ proptest! {
         prop_assert!(found.is_ok(), "{found:?}");
     }
 }
+
+#[test]
+fn a_pod_belongs_to_the_workload_of_its_controller() {
+    let owned = |owners: Value, labels: Value| {
+        let mut object = object(json!({}), json!({}));
+        object["metadata"]["ownerReferences"] = owners;
+        object["metadata"]["labels"] = labels;
+        api(object).pod.workload.map(String::from)
+    };
+    let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d4f", "uid": "x", "controller": true});
+    let other = json!({"kind": "Backup", "name": "b", "controller": null});
+    let hash = json!({"app": "web", "pod-template-hash": "5d4f"});
+    for (owners, labels, expected) in [
+        (json!([set]), hash.clone(), "ns/Deployment/web"),
+        (json!([other, set]), hash.clone(), "ns/Deployment/web"),
+        (json!([set]), json!({"pod-template-hash": null}), "ns/ReplicaSet/web-5d4f"),
+        (json!([other]), hash, "ns/Pod/p"),
+        (json!(null), json!(null), "ns/Pod/p"),
+    ] {
+        assert_eq!(owned(owners.clone(), labels.clone()).as_deref(), Some(expected), "{owners} {labels}");
+    }
+}
+
+#[test]
+fn a_static_pod_is_its_own_workload_for_api_server_and_kubelet_alike() {
+    let mut mirror = object(json!({(MIRROR): "h", (HASH): "h"}), json!({}));
+    mirror["metadata"]["ownerReferences"] = json!([{"kind": "Node", "name": "node-1", "controller": true}]);
+    let of_kubelet = object(json!({(SOURCE): "file", (HASH): "h"}), json!({}));
+    for (object, source) in [(mirror, Source::Api), (of_kubelet, Source::Kubelet)] {
+        assert_eq!(read(object, source).unwrap().pod.workload.map(String::from).as_deref(), Some("ns/Pod/p"), "{source:?}");
+    }
+}
