@@ -183,7 +183,7 @@ fn aged(script: &Script, known: Known) -> State {
         }
     }
     let checkpoint = histories.save(at(172_800), None);
-    State::resume(MilliCpu::from_cpus(2), Bytes::new(GIB), at(999)).remembering(checkpoint, at(999), None)
+    State::resume(MilliCpu::from_cpus(2), Bytes::new(GIB), at(999)).remembering(Histories::restore(checkpoint, at(999), None))
 }
 
 /// The settings of histories with which the above is quick.
@@ -269,8 +269,8 @@ fn restarted(script: &Script, name: PolicyName, stop: usize) -> Result<(), TestC
         states = found.map(|(_, state)| state);
         if index == stop {
             states[1] = roundtrip(&states[1]);
-            let checkpoint = serde_json::to_string(&states[2].checkpoint(s.at, s.wall)).unwrap();
-            states[2] = states[2].clone().remembering(serde_json::from_str(&checkpoint).unwrap(), s.at, s.wall);
+            let checkpoint = serde_json::to_string(&states[2].histories().save(s.at, s.wall)).unwrap();
+            states[2] = states[2].clone().remembering(Histories::restore(serde_json::from_str(&checkpoint).unwrap(), s.at, s.wall));
         }
     }
     Ok(())
