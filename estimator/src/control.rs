@@ -117,3 +117,6 @@ impl Control {
 pub fn basis(requested: MilliCpu) -> MilliCpu {
     requested.max(MilliCpu::from_cpus(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,3 +78,59 @@ impl Learned {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A region that uses this much in each minute, of 100 that are required; each reading so many seconds after the one before.
+    fn after(readings: &[(u64, u64)], settings: &LearningSettings) -> Learned {
+        let (mut learned, mut second) = (Learned::default(), 0);
+        for (gap, usage) in readings {
+            second += gap;
+            let now = Timestamp::since_boot(Duration::from_secs(second));
+            learned.observe(now, MilliCpu::new(*usage), MilliCpu::new(100), settings);
+        }
+        learned
+    }
+
+    #[test]
+    fn a_miss_raises_the_margin_and_quiet_lowers_it_a_hundredth_as_fast() {
+        let settings = LearningSettings::default();
+        let minutes = |misses: usize, quiet: usize| {
+            let begin = std::iter::once((0, 0));
+            let all = begin.chain(std::iter::repeat_n((60, 101), misses)).chain(std::iter::repeat_n((60, 100), quiet));
+            after(&all.collect::<Vec<_>>(), &settings).millionths
+        };
+        // The reading that ends a minute belongs to both; so one miss is seen in two.
+        let miss = 5 * 990;
+        for (misses, quiet, expected) in
+            [(0, 50, 0), (1, 0, miss), (1, 1, 2 * miss), (2, 0, 2 * miss), (1, 101, 2 * miss - 100 * 50), (1, 500, 0), (500, 0, 200_000)]
+        {
+            assert_eq!(minutes(misses, quiet), expected, "{misses} misses, then {quiet} quiet minutes");
+        }
+        assert_eq!(after(&[(0, 0), (60, 101)], &settings).margin(), Permille::new(5), "rounded up");
+    }
+
+    #[test]
+    fn a_peak_within_the_minute_counts_and_a_minute_that_goes_on_does_not() {
+        let settings = LearningSettings::default();
+        for (readings, missed) in [
+            (&[(0, 0), (30, 200)][..], false),
+            (&[(0, 0), (30, 200), (30, 0)], true),
+            (&[(0, 0), (30, 100), (30, 100)], false),
+            // Nobody knows what a pause was like.
+            (&[(0, 200), (121, 0)], false),
+            (&[(0, 200), (120, 0)], true),
+            (&[(0, 200), (3600, 0), (60, 0)], false),
+        ] {
+            assert_eq!(after(readings, &settings).millionths > 0, missed, "{readings:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_of_zero_learns_nothing() {
+        let settings = LearningSettings { step: Permille::new(0), ..LearningSettings::default() };
+        assert_eq!(after(&[(0, 200), (60, 200), (60, 200)], &settings).margin(), Permille::new(0));
+    }
+}

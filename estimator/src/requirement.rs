@@ -7,7 +7,7 @@ pub(crate) mod n_sigma;
 pub(crate) mod percentile;
 pub(crate) mod seasonal;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod usage_margin;
 
 use crate::history::{RegionHistory, WorkloadHistory};

@@ -8,6 +8,7 @@ mod numa_properties;
 mod policies;
 mod pool_sizes;
 mod properties;
+mod regions;
 mod utilisation;
 
 use super::*;

@@ -131,3 +131,6 @@ fn expected(member: &Member<'_>, evidence: &Evidence<'_>) -> (MilliCpu, bool) {
         None => (member.request.unwrap_or_default(), false),
     }
 }
+
+#[cfg(test)]
+mod tests;

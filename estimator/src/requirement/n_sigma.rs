@@ -66,3 +66,34 @@ fn as_float(cpu: MilliCpu) -> f64 {
 fn from_float(milli: f64) -> MilliCpu {
     MilliCpu::new(milli.max(0.0).ceil() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::RegionHistory;
+    use crate::requirement::testing::{evidence, member, milli, of_region};
+
+    fn of(history: &RegionHistory, sigmas: u32) -> Option<MilliCpu> {
+        let settings = NSigmaSettings { sigmas: Permille::new(sigmas), ..NSigmaSettings::default() };
+        n_sigma(&evidence(&[member(Some(1000))], history), &settings).map(|found| found.cpu)
+    }
+
+    #[test]
+    fn it_is_the_mean_and_the_spread_of_the_minutes_peaks() {
+        // Half of the minutes 100 and half 300: a mean of 200 and a deviation of 100. The last minute is not over.
+        let both = of_region(&[(40, 20, 100), (20, 20, 300), (0, 1, 9000)]);
+        let flat = of_region(&[(40, 40, 250)]);
+        for (history, sigmas, expected) in [(&both, 0, 200), (&both, 1000, 300), (&both, 3000, 500), (&flat, 3000, 250)] {
+            assert_eq!(of(history, sigmas), Some(milli(expected)), "{sigmas} thousandths of a deviation");
+        }
+    }
+
+    #[test]
+    fn what_is_older_than_the_window_does_not_count_and_few_minutes_say_nothing() {
+        let old = of_region(&[(180, 60, 9000), (60, 60, 100), (0, 1, 100)]);
+        assert_eq!(of(&old, 3000), Some(milli(100)));
+        for (minutes, known) in [(0, false), (10, false), (11, true)] {
+            assert_eq!(of(&of_region(&[(minutes, minutes, 100)]), 0).is_some(), known, "{minutes} readings, the last of them not over");
+        }
+    }
+}

@@ -3,7 +3,7 @@ use gleaner_model::Span;
 use proptest::prelude::*;
 
 /// Isolation after 3 s, and out after 5 s.
-fn isolating() -> Policy {
+pub(super) fn isolating() -> Policy {
     let mut policy = policy();
     let isolation = &mut policy.pools.isolation;
     isolation.enabled = true;
@@ -19,12 +19,12 @@ fn limited(name: &str, request: u64, limit: u64) -> Pod {
 }
 
 /// 40 CPUs on two NUMA nodes.
-fn large() -> Topology {
+pub(super) fn large() -> Topology {
     Topology::regular(1, 2, 20, 1, Bytes::new(16 * GIB)).unwrap()
 }
 
 /// All pods in pool `share`, which has these CPUs.
-fn sharing(pods: &[Pod], cpus: u32) -> Assignment {
+pub(super) fn sharing(pods: &[Pod], cpus: u32) -> Assignment {
     let cpus = (0..cpus).map(CpuId::from_index).collect();
     Assignment {
         pools: BTreeMap::from([(PoolName::share(), Pool { cpus, ..Pool::default() })]),
