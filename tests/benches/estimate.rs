@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     within("estimate, 110 containers, median", few.median(), 150.0, "us");
     within("estimate, 500 containers, median", some.median(), 1000.0, "us");
     within("estimate, 500 containers, p99", some.quantile(0.99), 1500.0, "us");
-    within("estimate, 2000 containers, median", many.median(), 4000.0, "us");
-    within("estimate, growth from 110 to 2000 containers", many.median() / few.median(), 25.0, "times");
+    within("estimate, 2000 containers, median", many.median(), 4500.0, "us");
+    within("estimate, growth from 110 to 2000 containers", many.median() / few.median(), 35.0, "times");
     Ok(())
 }
 
@@ -62,7 +62,7 @@ fn sizes(containers: u32, state: &State) -> Result<(), Box<dyn Error>> {
     within(&of("largest history of a container of a workload"), float(largest_workload), 2200.0, "B");
     let (regions, workloads) = (histories.regions.len(), histories.workloads.len());
     info(&of("histories"), &format!("{} B of {regions} regions and {workloads} containers of workloads", histories.bytes()));
-    within(&of("state as JSON, each container"), float(written) / f64::from(containers), 2500.0, "B");
+    within(&of("state as JSON, each container"), float(written) / f64::from(containers), 1000.0, "B");
     Ok(())
 }
 

@@ -71,12 +71,16 @@ fn tick(pods: usize) -> impl Strategy<Value = Tick> {
     })
 }
 
+/// Class, request, pool and workload.
+type Drawn = (QosClass, u64, Option<&'static str>, Option<&'static str>);
+
 fn pods() -> impl Strategy<Value = Vec<Pod>> {
     let class = prop::sample::select(vec![QosClass::Shared, QosClass::Shared, QosClass::System, QosClass::Reclaimed, QosClass::Dedicated]);
     let name = prop::option::of(prop::sample::select(vec!["web", "share", "w"]));
     let workload = prop::option::of(prop::sample::select(vec!["a", "b"]));
     prop::collection::vec((class, 0u64..3000, name, workload), 1..6).prop_map(|all| {
-        let make = |(i, (class, milli, name, workload)): (usize, (QosClass, u64, Option<&str>, Option<&str>))| {
+        let make = |(i, one): (usize, Drawn)| {
+            let (class, milli, name, workload) = one;
             let mut pod = pod(&format!("p{i}"), class, milli);
             pod.workload = workload.map(|name| WorkloadName::new("test", "Deployment", name).unwrap());
             name.map_or(pod.clone(), |name| in_pool(pod, name))
