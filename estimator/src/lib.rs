@@ -35,7 +35,7 @@ pub use history::{
 };
 pub use indicators::indicators;
 pub use policy::Policy;
-pub use pools::{IsolationSettings, IsolationSize, IsolationState, MinReclaimed, PoolDemand, PoolSettings, reserve_by_node};
+pub use pools::{IsolationSettings, IsolationSize, IsolationState, MinReclaimed, PoolDemand, PoolSettings};
 pub use region::Region;
 pub use requirement::canonical::{CanonicalSettings, canonical};
 pub use requirement::composite::CompositeSettings;

@@ -3,13 +3,11 @@
 mod isolate;
 mod ramp;
 mod regulate;
-mod reserve;
 mod room;
 mod settings;
 
 pub use isolate::{IsolationSize, IsolationState};
 pub(crate) use isolate::{View, isolate};
-pub use reserve::reserve_by_node;
 pub(crate) use room::Room;
 pub use settings::{IsolationSettings, MinReclaimed, PoolSettings};
 

@@ -55,18 +55,6 @@ fn what_is_there_is_what_nobody_keeps_or_was_promised() {
     }
 }
 
-#[test]
-fn the_reserve_is_told_by_node_and_its_parts_are_the_whole() {
-    let by_node = |pools: &[(&str, &str)], milli| {
-        let parts = reserve_by_node(&machine(), &assigned(pools), MilliCpu::new(milli));
-        parts.into_values().map(MilliCpu::get).collect::<Vec<_>>()
-    };
-    assert_eq!(by_node(&[], 501), [251, 250]);
-    assert_eq!(by_node(&[("reserve", "0,8")], 500), [1000, 1000]);
-    assert_eq!(by_node(&[("reserve", "0-1")], 3000), [2429, 571]);
-    assert_eq!(by_node(&[], u64::MAX), [8000, 8000]);
-}
-
 fn wishes(pools: &[(&str, u32, u32)]) -> BTreeMap<PoolName, Wish> {
     pools.iter().map(|(name, need, size)| (name.parse().unwrap(), Wish { need: *need, size: *size })).collect()
 }

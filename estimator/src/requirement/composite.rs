@@ -76,7 +76,7 @@ impl CompositeSettings {
 /// now      = what the pods use and wait for (Evidence::wanted)
 /// recent   = use now + past x (mean of the peaks of the windows and of the longest one - use now)
 ///            + (margin + what was learned) x the region's part of the node
-/// warm-up  = now + for each container younger than warmUp: its request, or what its workload used before, less what it uses
+/// warm-up  = use + for each container younger than warmUp: its request, or what its workload used before, less what it uses
 /// others   = what the caller found besides: indicators that miss their targets
 /// ```
 ///
@@ -120,8 +120,10 @@ fn warm_up(evidence: &Evidence<'_>, settings: &CompositeSettings) -> Option<Requ
         known &= of_workload;
         more = more.plus(expected.minus(member.usage.unwrap_or_default()));
     }
+    // Beside use, and not beside what is waited for too: a container that waits would count twice.
+    let cpu = evidence.usage.plus(more);
     let rule = if known { RequirementRule::Percentile } else { RequirementRule::Request };
-    (!more.is_zero()).then(|| Requirement { cpu: evidence.wanted.plus(more), rule })
+    (!more.is_zero()).then_some(Requirement { cpu, rule })
 }
 
 /// What a container that is new may come to use, and whether that is known of its workload.

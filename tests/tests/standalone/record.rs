@@ -1,6 +1,6 @@
 //! Recordings of a running agent, and their replay.
 
-use gleaner_tests::{Node, Pod, poll_until, program};
+use gleaner_tests::{Node, Pod, poll_until, program, slow};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
@@ -103,7 +103,9 @@ fn files_are_rotated_and_each_can_be_replayed_alone() {
     }
     assert!(!node.path("rec.3").exists());
     let all = report(&files, &["--policy", "canonical"]);
-    assert_eq!((all["ticks"].as_u64(), &all["missing"]), (Some(ticks), &Value::from(0)), "{all:#}");
+    assert_eq!(all["ticks"].as_u64(), Some(ticks), "{all:#}");
+    // A machine that emulates its CPUs does not pack ten ticks a second, and what was not packed is said to be missing.
+    assert!(all["missing"] == 0 || slow() > 1, "{all:#}");
 }
 
 #[test]
