@@ -64,7 +64,7 @@ macro_rules! quantity {
 }
 
 macro_rules! as_text {
-    ($name:ident) => {
+    ($name:ident, $expected:literal) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -75,7 +75,7 @@ macro_rules! as_text {
             /// Accepts the text, or a plain whole number as YAML and JSON authors write it.
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 #[derive(Deserialize)]
-                #[serde(untagged)]
+                #[serde(untagged, expecting = $expected)]
                 enum TextOrNumber {
                     Number(u64),
                     Text(String),
@@ -102,9 +102,9 @@ quantity!(
     /// A span of time in microseconds, as the kernel's CPU controllers count.
     Micros
 );
-as_text!(MilliCpu);
-as_text!(Bytes);
-as_text!(Permille);
+as_text!(MilliCpu, "is no amount of CPU such as 500m or 2");
+as_text!(Bytes, "is no amount of memory such as 512Mi");
+as_text!(Permille, "is no share such as 10%");
 
 impl Serialize for Micros {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

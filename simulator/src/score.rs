@@ -1,4 +1,4 @@
-//! How good promises were. Pure, and the same for a simulated node and a recorded one.
+//! How good a simulated node's promises were. Pure. A replay of a recording scores intervals of uneven length by the same definitions.
 //!
 //! All is counted in steps of equal length; a step is one second unless a coarser one was asked for. In step `t`:
 //! - `demand(t)` is what all pods but reclaimed ones want, `promise(t)` what is promised to reclaimed pods in it, which came of an earlier sample;

@@ -151,7 +151,10 @@ impl Runner {
                 self.tick(&recorded, place)?;
             }
             Next::Broken(cause) => {
-                self.notes.push(format!("{place}: cannot be read beyond this line ({cause}): the rest of the file is left out"));
+                self.notes.push(match place.strip_suffix(":0") {
+                    Some(file) => format!("{file}: is no recording, or nothing is left of it ({cause})"),
+                    None => format!("{place}: cannot be read beyond this line ({cause}): the rest of the file is left out"),
+                });
                 self.broken = true;
                 return Ok(false);
             }

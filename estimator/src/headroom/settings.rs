@@ -101,7 +101,7 @@ fn or_off<S: Serializer>(target: &Option<Permille>, serializer: S) -> Result<S::
 /// `off` without quotes is `false` to YAML parsers of version 1.1.
 fn off_or<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Permille>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "is a percentage such as 60%, or off")]
     enum OffOr {
         Switch(bool),
         Text(String),

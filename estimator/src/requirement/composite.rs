@@ -88,7 +88,10 @@ pub(crate) fn composite(
     learned: Permille,
     others: Option<Requirement>,
 ) -> Requirement {
-    let now = Requirement { cpu: evidence.wanted, rule: RequirementRule::Now };
+    // Before the first reading what is wanted now is what was requested.
+    let measured = evidence.members.iter().any(|member| member.usage.is_some());
+    let rule = if measured || evidence.wanted.is_zero() { RequirementRule::Now } else { RequirementRule::Request };
+    let now = Requirement { cpu: evidence.wanted, rule };
     let parts = [warm_up(evidence, settings), recent(evidence, settings, learned), others];
     // The first of equals: what is simplest to explain.
     parts.into_iter().flatten().fold(now, |best, part| if part.cpu > best.cpu { part } else { best })

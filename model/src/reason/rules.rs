@@ -112,7 +112,7 @@ impl fmt::Display for SizeRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Need => Ok(()),
-            Self::Throttled { wanted } => write!(f, "; throttled, all pools together do not fit: it should have {wanted}"),
+            Self::Throttled { wanted } => write!(f, "; cut, all pools together do not fit: it should have {wanted}"),
             Self::Rising { wanted } => write!(f, "; rising slowly to {wanted}"),
         }
     }

@@ -67,3 +67,11 @@ proptest! {
         let _ = (text.parse::<MilliCpu>(), text.parse::<Bytes>(), text.parse::<Permille>());
     }
 }
+
+#[test]
+fn what_is_no_text_is_refused_with_an_example() {
+    let told = serde_json::from_str::<MilliCpu>("{}").unwrap_err().to_string();
+    assert_eq!(told, "is no amount of CPU such as 500m or 2");
+    let told = serde_json::from_str::<Permille>("[1]").unwrap_err().to_string();
+    assert_eq!(told, "is no share such as 10%");
+}

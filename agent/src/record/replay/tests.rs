@@ -117,6 +117,10 @@ fn what_is_of_no_use_is_refused_with_its_place() {
     other.record = 2;
     assert_eq!(run(&[Line::Header(Box::new(other))], &[]).unwrap_err(), "rec:1: recorded in format 2, and this gleaner reads format 1");
     assert_eq!(run(&all[..1], &[]).unwrap_err(), "no tick to replay");
+    let mut foreign = Runner::new(&options(&[]));
+    foreign.read(Path::new("page.md"), &mut Lines::new(Cursor::new(b"# A page of text\n".to_vec()))).unwrap();
+    let told = foreign.report(&options(&[])).unwrap_err();
+    assert_eq!(told, "no tick to replay: page.md: is no recording, or nothing is left of it (invalid gzip header)");
     let foreign = open(Path::new("/dev/null")).map(|_| ()).unwrap_err().to_string();
     assert_eq!(foreign, "is not a regular file");
 }

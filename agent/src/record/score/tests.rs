@@ -25,7 +25,25 @@ fn what_was_lent_and_risked_is_counted() {
     assert!(is(score.violation_seconds, 1.0), "only the second interval is above the room: {score:?}");
     assert!(is(score.worst_cut_cpu, 0.6), "{score:?}");
     assert!(is(score.changes_per_hour, 1800.0), "{score:?}");
+    assert!(!format!("{score:?}").contains("-0"), "{score:?}"); // an empty sum is no -0
     assert!(is(score.of_clairvoyant.unwrap(), 4.9 / 9.5 * 100.0), "{score:?}");
+}
+
+#[test]
+fn a_cut_is_the_fall_within_a_minute_and_a_change_is_of_a_hundredth() {
+    let table: [(&str, Vec<u64>, f64, f64); 5] = [
+        ("one step", vec![1000, 400], 0.6, 1.0),
+        ("in two steps", vec![1000, 700, 400], 0.6, 2.0),
+        ("too slow to be one cut", (0..=100).map(|second| 1000 - second * 5).collect(), 0.3, 11.0),
+        ("to and fro by a hundredth", vec![1000, 1040, 1000, 960], 0.08, 0.0),
+        ("little by little", vec![1000, 1020, 1041, 1060], 0.0, 1.0),
+    ];
+    for (name, milli, cut, changes) in table {
+        let score = score(&intervals(&vec![0; milli.len()]), &promises(&milli), Duration::from_secs(1));
+        assert!(is(score.worst_cut_cpu, cut), "{name}: {score:?}");
+        let counted = score.changes_per_hour * milli.len() as f64 / 3600.0;
+        assert!((counted - changes).abs() < 1e-6, "{name}: {counted} changes, {score:?}");
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_container_that_is_new_counts_with_its_request_or_with_what_its_workload_use
         ("old for just long enough", None, vec![Member { age: Duration::from_secs(300), ..old }], 200, Now),
         ("a new one", None, vec![old, young], 200 + 900, Request),
         ("one that uses more than its request", None, vec![Member { usage: Some(milli(1500)), ..young }], 200, Now),
-        ("one without reading and request", None, vec![Member { usage: None, request: None, ..young }], 200, Now),
+        ("one without reading and request", None, vec![Member { usage: None, request: None, ..young }], 200, Request),
         ("its workload at this hour", today, vec![Member { history: Some(&hour), ..young }], 100 + 500, Percentile),
         ("its like", today, vec![Member { history: Some(&hardly), like: Some(milli(700)), ..young }], 100 + 600, Percentile),
         ("a workload that is hardly known", today, vec![Member { history: Some(&hardly), ..young }], 100 + 900, Request),
