@@ -133,9 +133,9 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, AgentError> {
         let state = http::fetch_state(&config.socket).await?;
         if args.json {
             let text = serde_json::to_string_pretty(&state).map_err(|e| AgentError::io("print", Path::new("state"), e.into()))?;
-            say(&format!("{text}\n"));
+            print(&format!("{text}\n"))?;
         } else {
-            say(&report::draw(&state, clock::now(), live::width()));
+            print(&report::draw(&state, clock::now(), live::width()))?;
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -148,7 +148,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, AgentError> {
 pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode, AgentError> {
     let config = Config::load(&args.config).map_err(AgentError::Config)?;
     let state = event_loop()?.block_on(http::fetch_state(&config.socket))?;
-    say(&report::explain(&state, &args.pod, clock::now())?);
+    print(&report::explain(&state, &args.pod, clock::now())?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -161,10 +161,21 @@ fn require_root(command: &'static str, why: &'static str) -> Result<(), AgentErr
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(AgentError::NotRoot { command, why }) }
 }
 
-/// Prints for the person at the terminal; a closed pipe (`gleaner status | head`) is no error.
-fn say(text: &str) {
+/// Prints what a command was asked for. A closed pipe (`gleaner status | head`) is no error.
+///
+/// # Errors
+/// When it cannot be written, to a full disk for instance: half an answer must not look like a whole one.
+fn print(text: &str) -> Result<(), AgentError> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(AgentError::io("write", Path::new("stdout"), error)),
+        _ => Ok(()),
+    }
+}
+
+/// Tells the person at the terminal beside what is done; that this cannot be written stops nothing.
+fn say(text: &str) {
+    let _ = print(text);
 }
 
 /// Time between two drawings of a live view.

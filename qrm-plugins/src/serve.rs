@@ -16,7 +16,7 @@ mod socket;
 mod wire;
 
 pub use decider::{ContainerHoldings, Decider, Denied, PodHoldings};
-pub use endpoint::{Client, dial, in_words};
+pub use endpoint::{Client, HangUp, dial, in_words};
 pub use registry::{PluginEvent, serve_registry};
 pub use serving::Serving;
 

@@ -250,6 +250,14 @@ fn a_folder_without_traces_is_one_line() {
 }
 
 #[test]
+fn a_fifo_is_no_trace_and_is_not_waited_for() {
+    let folder = folder(&[("x_max.csv", "a\n1\n")]);
+    nix::unistd::mkfifo(&folder.path().join("x_avg.csv"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (line, status) = refused(folder.path(), &[]);
+    assert!(line.contains("x_avg.csv: is not a regular file") && status == Some(1), "{line} {status:?}");
+}
+
+#[test]
 fn a_wrong_trace_is_named_with_its_line_and_column() {
     let table = [
         ("a,b\n1,2\n3,x\n", "a,b\n1,2\n3,4\n", "gleaner: t_avg.csv line 3 column b: \"x\" is no percentage"),

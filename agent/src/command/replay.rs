@@ -1,6 +1,6 @@
 //! Runs the agent's code over recorded ticks.
 
-use super::say;
+use super::print;
 use crate::cli::ReplayArgs;
 use crate::error::AgentError;
 use crate::record::{Options, draw, replay as run};
@@ -18,9 +18,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode, AgentError> {
     let report = run(&args.files, &options).map_err(AgentError::Unusable)?;
     if args.json {
         let text = serde_json::to_string_pretty(&report).map_err(|e| AgentError::io("print", Path::new("the report"), e.into()))?;
-        say(&format!("{text}\n"));
+        print(&format!("{text}\n"))?;
     } else {
-        say(&draw(&report));
+        print(&draw(&report))?;
     }
     Ok(if report.is_identical() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,6 +1,6 @@
 //! Reads traces, runs nodes on threads, prints and draws what came of it. What a node and a policy are is the simulator's.
 
-use super::say;
+use super::print;
 use crate::cli::{ConfigArgs, SimulateArgs};
 use crate::config::Config;
 use crate::error::AgentError;
@@ -27,6 +27,10 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<ExitCode, AgentError> {
     let from_file = ConfigArgs { config: args.config.clone(), state_dir: None, socket: None, cgroup_root: None };
     let config = Config::load(&from_file).map_err(AgentError::Config)?;
     let contenders = contenders(&names, &config.estimator, settings.machine(), args.sweep);
+    if let Some(folder) = &args.plot {
+        // Before the long part, whose result would have to wait for a better folder.
+        fs::create_dir_all(folder).map_err(|error| AgentError::io("create", folder, error))?;
+    }
     let mut placed = Vec::new();
     for set in read_all(&args.traces)? {
         let plans = place(&set, &settings).map_err(|error| AgentError::Traces(error.to_string()))?;
@@ -41,10 +45,10 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<ExitCode, AgentError> {
         report.add(set, plans, &contenders, &of_set);
     }
     report.total(&contenders);
+    print(&if args.json { json(&report)? } else { report.to_string() })?;
     if let Some(folder) = &args.plot {
         plot(folder, &report, &trails, &contenders)?;
     }
-    say(&if args.json { json(&report)? } else { report.to_string() });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -139,6 +143,9 @@ fn read_set(folder: &Path, source: &Source) -> Result<TraceSet, AgentError> {
 /// The text of a file, unpacked where its name says that it is packed.
 fn read_file(path: &Path) -> Result<String, AgentError> {
     let failed = |error| AgentError::io("read", path, error);
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("is not a regular file")));
+    }
     let file = File::open(path).map_err(failed)?;
     let packed = path.extension().is_some_and(|extension| extension == "gz");
     let mut source: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
@@ -151,7 +158,6 @@ fn read_file(path: &Path) -> Result<String, AgentError> {
 }
 
 fn plot(folder: &Path, report: &Report, trails: &[(&str, Option<Trail>)], contenders: &[Contender]) -> Result<(), AgentError> {
-    fs::create_dir_all(folder).map_err(|error| AgentError::io("create", folder, error))?;
     let failed = |error: gleaner_simulator::PlotError| AgentError::Traces(error.to_string());
     for set in &report.sets {
         write(&folder.join(format!("curves-{}.svg", set.name.replace(' ', "-"))), &curves(set).map_err(failed)?)?;

@@ -7,7 +7,7 @@ use gleaner_crds::estimator::{AdviseRequest, RegionReport};
 use gleaner_estimator::{Advice, Region, RegionFigures};
 use gleaner_host::clock;
 use gleaner_model::{MilliCpu, WallTime};
-use gleaner_qrm_plugins::serve::{dial, in_words};
+use gleaner_qrm_plugins::serve::{HangUp, dial, in_words};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -79,19 +79,26 @@ async fn ask_ever_again<E: From<EstimatorEvent>>(
     }
 }
 
-type Client = EstimatorClient<tonic::transport::Channel>;
+/// What asks, and what ends its connection when both are dropped.
+struct Client {
+    calls: EstimatorClient<tonic::transport::Channel>,
+    _hang_up: HangUp,
+}
 
 fn connected<'a>(client: &'a mut Option<Client>, settings: &EstimatorSettings) -> Result<&'a mut Client, String> {
     let new = match client.take() {
         Some(client) => client,
-        None => EstimatorClient::new(dial(&settings.socket).map_err(|error| error.to_string())?),
+        None => {
+            let (channel, hang_up) = dial(&settings.socket).map_err(|error| error.to_string())?;
+            Client { calls: EstimatorClient::new(channel), _hang_up: hang_up }
+        }
     };
     Ok(client.insert(new))
 }
 
 async fn ask(client: &mut Client, told: &Told, settings: &EstimatorSettings) -> Result<BTreeMap<Region, Advice>, String> {
     let deadline: Duration = settings.deadline.get();
-    let answer = timeout(deadline, client.advise(request(told))).await;
+    let answer = timeout(deadline, client.calls.advise(request(told))).await;
     let answer = answer.map_err(|_| format!("no answer within {}", settings.deadline))?.map_err(|status| words(&status))?;
     let regions: BTreeSet<Region> = told.regions.keys().cloned().collect();
     answer::read(answer.into_inner(), &regions, told.capacity, clock::now(), settings.valid_for.get())

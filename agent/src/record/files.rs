@@ -65,9 +65,9 @@ impl Files {
         if self.open.is_some() {
             return Ok(());
         }
-        if self.lock.is_none() {
-            self.lock = Some(Lock::take(&beside(&self.path, "lock")).map_err(|error| FileError::Other(error.to_string()))?);
-        }
+        // Taken anew: whoever removed the file may have removed what was locked, and another agent may record here by now.
+        self.lock = None;
+        self.lock = Some(Lock::take(&beside(&self.path, "lock")).map_err(|error| FileError::Other(error.to_string()))?);
         let mut file = self.create()?;
         let length = whole(&mut file).map_err(|error| self.failed("read", &error))?;
         if length > 0 && !of_this_format(&file) {

@@ -10,9 +10,13 @@ use gleaner_model::ResourceName;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream as Socket;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -58,11 +62,11 @@ impl Client {
 }
 
 async fn serve(dial: Dial, resource: ResourceName, deadline: Duration, mut calls: mpsc::Receiver<Call>, events: mpsc::Sender<PluginEvent>) {
-    let mut channel = None;
+    let mut channel: Option<(Channel, HangUp)> = None;
     while let Some(Call { id, ask: question, .. }) = calls.recv().await {
-        let connected = channel.get_or_insert_with(|| dial.lazily()).clone();
+        let (connected, _) = channel.get_or_insert_with(|| dial.lazily());
         let late = |_| Err(Fault::Silent(format!("no answer within {deadline:?}")));
-        let answer = timeout(deadline, ask(connected, &resource, question)).await.unwrap_or_else(late);
+        let answer = timeout(deadline, ask(connected.clone(), &resource, question)).await.unwrap_or_else(late);
         if matches!(answer, Err(Fault::Silent(_))) {
             // Another process may listen there by now.
             channel = None;
@@ -132,12 +136,49 @@ pub fn in_words(text: &str) -> String {
 pub(super) struct Dial {
     pub(super) path: PathBuf,
     pub(super) own: u32,
+    pub(super) line: Line,
+}
+
+/// The connection that was made last, by a descriptor of its own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line(Arc<Mutex<Option<Socket>>>);
+
+impl Line {
+    fn keep(&self, stream: &UnixStream) -> io::Result<()> {
+        let own = stream.as_fd().try_clone_to_owned()?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Socket::from(own));
+        Ok(())
+    }
+
+    fn hang_up(&self) {
+        if let Some(own) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // One that is over already is no matter.
+            let _ = own.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Ends the connection of a channel when it is dropped. A dropped channel alone does not end one on which the other side never stops sending.
+#[derive(Debug)]
+pub struct HangUp(Line);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.hang_up();
+    }
 }
 
 impl Dial {
-    fn lazily(&self) -> Channel {
+    pub(super) fn new(path: PathBuf, own: u32) -> Self {
+        Self { path, own, line: Line::default() }
+    }
+
+    /// A line of its own for each channel, so that letting one go ends no other's.
+    fn lazily(&self) -> (Channel, HangUp) {
+        let dial = Self::new(self.path.clone(), self.own);
+        let ends = HangUp(dial.line.clone());
         // The authority is a name that every server takes.
-        Endpoint::from_static("http://localhost").connect_with_connector_lazy(self.clone())
+        (Endpoint::from_static("http://localhost").connect_with_connector_lazy(dial), ends)
     }
 }
 
@@ -151,26 +192,33 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { path, own } = self.clone();
-        Box::pin(async move { connect(&path, own).await.map(TokioIo::new) })
+        let Self { path, own, line } = self.clone();
+        Box::pin(async move {
+            let stream = connect(&path, own).await?;
+            line.keep(&stream)?;
+            Ok(TokioIo::new(stream))
+        })
     }
 }
 
-/// A channel to the socket of another process, connected at the first call, and only if whoever listens there is root or this process's user. Must be called
-/// inside a tokio runtime.
+/// A channel to the socket of another process, connected at the first call, and only if whoever listens there is root or this process's user; and what
+/// ends its connection. Must be called inside a tokio runtime.
 ///
 /// # Errors
 /// When the kernel does not tell this process's user.
-pub fn dial(path: &Path) -> Result<Channel, ServeError> {
-    Ok(Dial { path: path.to_owned(), own: own_user()? }.lazily())
+pub fn dial(path: &Path) -> Result<(Channel, HangUp), ServeError> {
+    Ok(Dial::new(path.to_owned(), own_user()?).lazily())
 }
 
 async fn connect(path: &Path, own: u32) -> io::Result<UnixStream> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     if !path.symlink_metadata().map_err(named)?.file_type().is_socket() {
-        return Err(named(io::Error::other("is no socket any more")));
+        return Err(named(io::Error::other("is no socket")));
     }
     let stream = UnixStream::connect(path).await.map_err(named)?;
     let user = stream.peer_cred().map_err(named)?.uid();
     if is_trusted(user, own) { Ok(stream) } else { Err(named(io::Error::other(format!("user {user} listens there")))) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ impl Registration for Registry {
         let options = told.as_ref().map(options).transpose().map_err(|e| Status::invalid_argument(format!("options: {e}")))?;
         let path = self.socket(&endpoint).map_err(|e| Status::invalid_argument(format!("endpoint {endpoint:?}: {e}")))?;
         self.count(&resource)?;
-        let dial = Dial { path, own: self.own };
+        let dial = Dial::new(path, self.own);
         let client = Client::start(dial, resource.clone(), self.deadline, self.events.clone());
         let event = PluginEvent::Registered { resource, options, client };
         let busy = |_| Status::unavailable("the agent is busy or stopping; register again");

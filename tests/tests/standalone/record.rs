@@ -130,6 +130,12 @@ fn a_damaged_recording_is_replayed_up_to_the_damage_and_what_is_none_is_refused(
     let line = text(&unknown.stderr);
     assert!(line.contains("\"best\"") && line.contains("usage-margin") && line.lines().count() == 1, "{line}");
     assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(64), 0));
+    let link = node.path("link");
+    symlink(&file, &link).unwrap();
+    let twice = replay(&[&file, &link], &[]);
+    assert_eq!((twice.status.code(), text(&twice.stderr).contains("link: is given twice")), (Some(65), true), "{}", text(&twice.stderr));
+    let full = Command::new(program("gleaner")).arg("replay").arg(&file).stdout(fs::File::create("/dev/full").unwrap()).output().unwrap();
+    assert_eq!((full.status.code(), text(&full.stderr).lines().count()), (Some(1), 1), "{}", text(&full.stderr));
     let gone = replay(&[&node.path("gone")], &[]);
     assert_eq!(gone.status.code(), Some(65), "{}", text(&gone.stderr));
 }

@@ -130,7 +130,7 @@ async fn one_that_is_late_dies_and_comes_back_is_told_of_each_time() {
     end(good, &path).await;
     std::fs::File::create(&path).unwrap();
     world.fails(50, "").await;
-    world.fails(60, "is no socket any more").await;
+    world.fails(60, "is no socket").await;
 }
 
 #[tokio::test(start_paused = true)]

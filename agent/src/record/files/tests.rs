@@ -45,6 +45,25 @@ fn a_file_is_private_and_has_one_writer() {
 }
 
 #[test]
+fn a_writer_whose_folder_was_removed_leaves_the_new_one_to_its_new_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("recordings");
+    let path = folder.join("rec");
+    fs::create_dir(&folder).unwrap();
+    let mut first = files(&path, 1 << 20, 1);
+    first.open().unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let mut second = files(&path, 1 << 20, 1);
+    second.open().unwrap();
+    first.let_go_if_removed();
+    let error = first.open().unwrap_err().to_string();
+    assert!(error.contains("held by another gleaner"), "{error}");
+    drop(second);
+    first.open().unwrap();
+}
+
+#[test]
 fn what_is_no_recording_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let victim = dir.path().join("victim");
